@@ -1,0 +1,123 @@
+# Deformable convolution on the CPU: defined (ref/), fast (opt/), judged (verify/).
+#
+#   make deps verify   install what is missing, build, verify against PyTorch
+#   make check         install what is missing, build, run every test
+#   make help          everything else
+#
+# Variables: CC=gcc|clang   SAN=address,undefined   BUILD=dir   FILTER=text   V=1
+
+CC      ?= cc
+PYTHON  ?= python3
+BUILD   ?= build$(if $(SAN),/san)$(if $(findstring clang,$(CC)),/clang)
+VENV    ?= .venv
+Q       := $(if $(V),,@)
+TORCH   ?= 2.13.0
+
+WARN     = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes
+CFLAGS  ?= -O2 -g
+SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+BASE     = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANFLAGS) -I. -MMD -MP
+# The definition rounds after every operation, on every compiler.
+REFFLAGS = $(BASE) -ffp-contract=off
+HDF5_CFLAGS = $(shell pkg-config --cflags hdf5 2>/dev/null || pkg-config --cflags hdf5-serial)
+HDF5_LIBS   = $(shell pkg-config --libs hdf5 2>/dev/null || pkg-config --libs hdf5-serial)
+LDLIBS   = $(HDF5_LIBS) -lpthread -lm
+
+# ref/: files that include row.h are compiled in both precisions.
+REF_TWICE := $(shell grep -l '"row.h"' ref/*.c)
+REF_ONCE  := $(filter-out $(REF_TWICE),$(wildcard ref/*.c))
+REF_OBJ   := $(REF_TWICE:%.c=$(BUILD)/%.32.o) $(REF_TWICE:%.c=$(BUILD)/%.64.o) \
+             $(REF_ONCE:%.c=$(BUILD)/%.o)
+DATA_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard datasets/*.c))
+VERIFY_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out verify/main.c,$(wildcard verify/*.c)))
+TESTS     := $(patsubst verify/tests/%.c,$(BUILD)/tests/%,$(wildcard verify/tests/test_*.c))
+PROGRAM   := $(BUILD)/internimage
+OBJECTS   := $(REF_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
+
+.PHONY: all help deps verify verify-full check check-unit tables goldens goldens-check venv clean
+all: $(PROGRAM)
+
+help:
+	@sed -n '3,7s/^# *//p' Makefile
+	@echo 'make tables         the tables of the paper, recomputed'
+	@echo 'make check-unit     the cmocka tests alone'
+	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
+	@echo 'make goldens        remake all golden files with PyTorch'
+	@echo 'make goldens-check  remake one golden file and compare it with the committed one'
+
+# --- build ---------------------------------------------------------------------
+
+$(BUILD)/ref/%.32.o: ref/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(REFFLAGS) -DREF_BITS=32 -c $< -o $@
+
+$(BUILD)/ref/%.64.o: ref/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(REFFLAGS) -DREF_BITS=64 -c $< -o $@
+
+$(BUILD)/ref/%.o: ref/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(REFFLAGS) -c $< -o $@
+
+$(BUILD)/datasets/%.o: datasets/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) -c $< -o $@
+
+$(BUILD)/verify/%.o: verify/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) -c $< -o $@
+
+$(PROGRAM): $(OBJECTS)
+	$(Q)$(CC) $(SANFLAGS) $^ $(LDLIBS) -o $@
+
+$(BUILD)/tests/%: verify/tests/%.c $(REF_OBJ) $(DATA_OBJ) $(VERIFY_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+-include $(OBJECTS:.o=.d) $(TESTS:=.d)
+
+# --- run -----------------------------------------------------------------------
+
+deps:
+	ci/deps
+
+# Asked for together with other goals, deps comes first.
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+$(OBJECTS) $(TESTS): | deps
+endif
+
+verify: $(PROGRAM)
+	$(PROGRAM) verify $(if $(FILTER),--filter '$(FILTER)')
+
+tables: $(PROGRAM)
+	$(PROGRAM) tables params
+
+check: deps
+	ci/check
+
+check-unit: $(TESTS)
+	@for t in $(TESTS); do echo "== $$t"; $$t || exit 1; done
+
+# --- PyTorch: only to make goldens ---------------------------------------------
+
+venv: $(VENV)/ready
+$(VENV)/ready:
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check torch==$(TORCH) numpy h5py
+	touch $@
+
+goldens: venv
+	$(VENV)/bin/python datasets/torch/make_goldens.py --out datasets/goldens
+
+goldens-check: venv
+	@mkdir -p $(BUILD)/goldens
+	$(VENV)/bin/python datasets/torch/make_goldens.py --out $(BUILD)/goldens --only pico
+	$(VENV)/bin/python datasets/torch/compare_goldens.py datasets/goldens/pico.h5 $(BUILD)/goldens/pico.h5
+
+verify-full: venv $(PROGRAM)
+	@mkdir -p $(BUILD)/goldens
+	$(VENV)/bin/python datasets/torch/make_goldens.py --out $(BUILD)/goldens --only full
+	$(PROGRAM) verify --goldens $(BUILD)/goldens
+
+clean:
+	rm -rf build

@@ -1,0 +1,98 @@
+/* Writing tensors and root attributes. */
+#include "h5_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Opens a group, making it and its parents where they are missing. */
+static hid_t make_group(struct h5_file *f, const char *path)
+{
+    if (!*path)
+        return H5Gopen2(f->id, "/", H5P_DEFAULT);
+    if (H5Lexists(f->id, path, H5P_DEFAULT) > 0)
+        return H5Gopen2(f->id, path, H5P_DEFAULT);
+    hid_t links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    hid_t group = H5Gcreate2(f->id, path, links, H5P_DEFAULT, H5P_DEFAULT);
+    H5Pclose(links);
+    return group;
+}
+
+static bool write_values(struct h5_file *f, const char *group, const char *key, int rank,
+                         const int64_t *dim, hid_t stored, hid_t type, const void *data,
+                         struct error *e)
+{
+    hsize_t size[H5_MAX_RANK];
+    for (int i = 0; i < rank && i < H5_MAX_RANK; i++)
+        size[i] = (hsize_t)dim[i];
+    hid_t at = rank <= H5_MAX_RANK ? make_group(f, group) : -1;
+    hid_t space = at < 0 ? -1 : H5Screate_simple(rank, size, NULL);
+    hid_t set = space < 0 ? -1 : H5Dcreate2(at, key, stored, space, H5P_DEFAULT, H5P_DEFAULT,
+                                            H5P_DEFAULT);
+    bool ok = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    if (set >= 0)
+        H5Dclose(set);
+    if (space >= 0)
+        H5Sclose(space);
+    if (at >= 0)
+        H5Gclose(at);
+    return ok || fail(e, EXIT_BAD_FILE, "%s: cannot write '%s/%s'", f->path, group, key);
+}
+
+bool h5_write_f32(struct h5_file *f, const char *group, const char *key, int rank,
+                  const int64_t *dim, const float *data, struct error *e)
+{
+    return write_values(f, group, key, rank, dim, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, data, e);
+}
+
+bool h5_write_f64(struct h5_file *f, const char *group, const char *key, int rank,
+                  const int64_t *dim, const double *data, struct error *e)
+{
+    return write_values(f, group, key, rank, dim, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, data, e);
+}
+
+static bool write_attr(struct h5_file *f, const char *name, hid_t space, hid_t stored, hid_t type,
+                       const void *data, struct error *e)
+{
+    hid_t id = H5Acreate2(f->id, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
+    bool ok = id >= 0 && H5Awrite(id, type, data) >= 0;
+    if (id >= 0)
+        H5Aclose(id);
+    H5Sclose(space);
+    return ok || fail(e, EXIT_BAD_FILE, "%s: cannot write attribute '%s'", f->path, name);
+}
+
+bool h5_write_attr_int(struct h5_file *f, const char *name, int64_t value, struct error *e)
+{
+    return write_attr(f, name, H5Screate(H5S_SCALAR), H5T_STD_I64LE, H5T_NATIVE_INT64, &value, e);
+}
+
+bool h5_write_attr_ints(struct h5_file *f, const char *name, const int *value, int count,
+                        struct error *e)
+{
+    hsize_t size = (hsize_t)count;
+    hid_t space = count ? H5Screate_simple(1, &size, NULL) : H5Screate(H5S_NULL);
+    if (count)
+        return write_attr(f, name, space, H5T_STD_I64LE, H5T_NATIVE_INT, value, e);
+    hid_t id = H5Acreate2(f->id, name, H5T_STD_I64LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    H5Sclose(space);
+    if (id >= 0)
+        H5Aclose(id);
+    return id >= 0 || fail(e, EXIT_BAD_FILE, "%s: cannot write attribute '%s'", f->path, name);
+}
+
+bool h5_write_attr_double(struct h5_file *f, const char *name, double value, struct error *e)
+{
+    return write_attr(f, name, H5Screate(H5S_SCALAR), H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value,
+                      e);
+}
+
+bool h5_write_attr_string(struct h5_file *f, const char *name, const char *value,
+                          struct error *e)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, strlen(value) + 1);
+    bool ok = write_attr(f, name, H5Screate(H5S_SCALAR), type, type, value, e);
+    H5Tclose(type);
+    return ok;
+}

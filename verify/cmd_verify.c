@@ -1,0 +1,279 @@
+/* internimage verify: every golden file against the double reference, one table. */
+#include "commands.h"
+#include "golden.h"
+#include "json.h"
+#include "options.h"
+#include "table.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct verify_options {
+    const char *goldens, *filter, *only;
+    bool json, verbose;
+};
+
+/* --- progress on stderr ------------------------------------------------------- */
+
+static void progress(const char *unit, int done, int total)
+{
+    static struct timespec last;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!isatty(STDERR_FILENO) && done != total)
+        return;
+    if (now.tv_sec == last.tv_sec && now.tv_nsec - last.tv_nsec < 200000000 && done != total)
+        return;
+    last = now;
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K%s %d/%d", unit, done, total);
+    else if (total > 1)
+        fprintf(stderr, "ran %s: %d nodes\n", unit, total);
+}
+
+static void progress_end(void)
+{
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+}
+
+/* --- the table ---------------------------------------------------------------- */
+
+/* One line: a unit's tensors of one direction, or with --verbose one tensor. Every
+ * column shows the worst of them. */
+struct line {
+    const struct finding *first;
+    int tensors, passed;
+    double ref32, ref32_part, torch32, torch32_part, torch64, max_abs, ulp;
+    bool has32, has64;
+};
+
+static double worst(double a, double b)
+{
+    return a > b || a != a ? a : b;
+}
+
+static void line_add(struct line *l, const struct finding *f)
+{
+    if (!l->first)
+        l->first = f;
+    l->tensors++;
+    l->passed += f->pass;
+    l->ref32 = worst(f->ref32.rel_rms, l->ref32);
+    l->ref32_part = worst(f->ref32.rel_rms / f->ref32_limit, l->ref32_part);
+    l->max_abs = worst(f->ref32.max_abs, l->max_abs);
+    l->ulp = worst(f->ref32.max_ulp, l->ulp);
+    if (f->has32) {
+        l->has32 = true;
+        l->torch32 = worst(f->torch32.rel_rms, l->torch32);
+        l->torch32_part = worst(f->torch32.rel_rms / (f->torch32_limit / ENVELOPE_K),
+                                l->torch32_part);
+    }
+    if (f->has64) {
+        l->has64 = true;
+        l->torch64 = worst(f->torch64.rel_rms, l->torch64);
+    }
+}
+
+static void number(char *to, size_t size, bool has, const char *format, double value)
+{
+    if (has)
+        snprintf(to, size, format, value);
+    else
+        snprintf(to, size, "-");
+}
+
+static void line_print(struct table *t, const struct line *l, bool verbose)
+{
+    char t32[24], part[24], t64[24], what[160];
+    number(t32, sizeof t32, l->has32, "%.1e", l->torch32);
+    number(part, sizeof part, l->has32, "%.2f", l->torch32_part);
+    number(t64, sizeof t64, l->has64, "%.1e", l->torch64);
+    snprintf(what, sizeof what, "%s%s", l->first->direction == GRADIENT ? "gradient" : "forward",
+             verbose ? "" : "");
+    table_row(t, "%s%s%s|%s|%d|%.1e|%.2f|%s|%s|%s|%.1e|%.3g|%s", l->first->unit,
+              verbose ? "  " : "", verbose ? l->first->tensor : "", what, l->tensors, l->ref32,
+              l->ref32_part, t32, part, t64, l->max_abs, l->ulp,
+              l->passed == l->tensors ? "PASS" : "FAIL");
+}
+
+static bool same_line(const struct finding *a, const struct finding *b, bool verbose)
+{
+    return !verbose && a->direction == b->direction && !strcmp(a->unit, b->unit);
+}
+
+static int print_table(const struct findings *found, bool verbose)
+{
+    struct table t = {0};
+    int lines = 0;
+    table_row(&t, "case|pass|tensors|ref32|/bound|torch32|/envelope|torch64|max abs|ULP|");
+    for (int i = 0; i < found->count; lines++) {
+        struct line l = {0};
+        const struct finding *first = &found->item[i];
+        for (; i < found->count && (!l.first || same_line(first, &found->item[i], verbose)); i++)
+            line_add(&l, &found->item[i]);
+        line_print(&t, &l, verbose);
+    }
+    table_print(&t, stdout);
+    table_free(&t);
+    return lines;
+}
+
+static void print_failures(const struct findings *found)
+{
+    int shown = 0;
+    for (int i = 0; i < found->count; i++) {
+        const struct finding *f = &found->item[i];
+        if (f->pass || shown++ >= 20)
+            continue;
+        printf("FAIL %s  %s%s: ref32 %.2e (limit %.2e)", f->unit,
+               f->direction == GRADIENT ? "gradient of " : "", f->tensor, f->ref32.rel_rms,
+               f->ref32_limit);
+        if (f->has32)
+            printf(", torch32 %.2e (limit %.2e)", f->torch32.rel_rms, f->torch32_limit);
+        if (f->has64)
+            printf(", torch64 %.2e (limit %.0e)", f->torch64.rel_rms, DOUBLE_LIMIT);
+        putchar('\n');
+    }
+    if (shown > 20)
+        printf("... and %d more\n", shown - 20);
+}
+
+static int count_passed(const struct findings *found)
+{
+    int passed = 0;
+    for (int i = 0; i < found->count; i++)
+        passed += found->item[i].pass;
+    return passed;
+}
+
+static void print_text(const struct findings *found, bool verbose, double seconds)
+{
+    int passed = count_passed(found), lines = print_table(found, verbose);
+    printf("\nErrors are ||x - ref64|| / ||ref64||, the worst tensor of the line. ref32 must stay\n"
+           "within its rounding bound (/bound <= 1), PyTorch float32 within %g times what ref32\n"
+           "loses (/envelope <= %g, envelope >= %.1e), PyTorch float64 within %.0e.\n",
+           ENVELOPE_K, ENVELOPE_K, ENVELOPE_FLOOR, DOUBLE_LIMIT);
+    print_failures(found);
+    printf("%d lines, %d tensors: %d passed, %d failed", lines, found->count, passed,
+           found->count - passed);
+    if (found->missing || found->extra)
+        printf("; %d tensors without golden values, %d golden values without a node",
+               found->missing, found->extra);
+    printf("; %.1f s\n", seconds);
+}
+
+static void json_metrics(struct json *j, const char *key, const struct metrics *m, double limit)
+{
+    json_open(j, key, '{');
+    json_number(j, "rel_rms", m->rel_rms);
+    json_number(j, "limit", limit);
+    json_number(j, "max_abs", m->max_abs);
+    json_int(j, "max_at", m->max_at);
+    json_number(j, "max_ulp", m->max_ulp);
+    json_int(j, "nonfinite", m->bad);
+    json_close(j, '}');
+}
+
+static void print_json(const struct findings *found)
+{
+    struct json j = {.to = stdout, .first = true};
+    int passed = count_passed(found);
+    json_open(&j, NULL, '{');
+    json_number(&j, "k", ENVELOPE_K);
+    json_number(&j, "envelope_floor", ENVELOPE_FLOOR);
+    json_int(&j, "passed", passed);
+    json_int(&j, "failed", found->count - passed);
+    json_int(&j, "missing", found->missing);
+    json_int(&j, "extra", found->extra);
+    json_open(&j, "tensors", '[');
+    for (int i = 0; i < found->count; i++) {
+        const struct finding *f = &found->item[i];
+        json_open(&j, NULL, '{');
+        json_string(&j, "case", f->unit);
+        json_string(&j, "tensor", f->tensor);
+        json_string(&j, "pass", f->direction == GRADIENT ? "gradient" : "forward");
+        json_bool(&j, "ok", f->pass);
+        json_metrics(&j, "ref32", &f->ref32, f->ref32_limit);
+        if (f->has32)
+            json_metrics(&j, "torch32", &f->torch32, f->torch32_limit);
+        if (f->has64)
+            json_metrics(&j, "torch64", &f->torch64, DOUBLE_LIMIT);
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+}
+
+/* --- the files ------------------------------------------------------------------ */
+
+static int is_golden(const struct dirent *d)
+{
+    size_t length = strlen(d->d_name);
+    return length > 3 && !strcmp(d->d_name + length - 3, ".h5");
+}
+
+/* A file, or every .h5 file of a directory in name order. */
+static bool verify_path(const char *path, const struct golden_options *o, struct findings *found,
+                        struct error *e)
+{
+    struct dirent **entry;
+    int count = scandir(path, &entry, is_golden, alphasort);
+    if (count < 0)
+        return golden_verify(path, o, found, e);
+    bool ok = count > 0 || fail(e, EXIT_BAD_FILE, "%s: there is no .h5 file in it", path);
+    for (int i = 0; i < count; i++) {
+        char file[4096];
+        snprintf(file, sizeof file, "%s/%s", path, entry[i]->d_name);
+        ok = ok && golden_verify(file, o, found, e);
+        free(entry[i]);
+    }
+    free(entry);
+    return ok;
+}
+
+static int verdict(const struct findings *found, const struct verify_options *v, struct error *e)
+{
+    if (found->count == 0)
+        fail(e, EXIT_INCONCLUSIVE, "nothing was compared%s%s", v->filter ? ": no case contains " : "",
+             v->filter ? v->filter : "");
+    return count_passed(found) == found->count ? EXIT_MATCH : EXIT_MISMATCH;
+}
+
+int cmd_verify(int argc, char **argv, struct error *e)
+{
+    struct verify_options v = {.goldens = "datasets/goldens"};
+    const struct option_spec spec[] = {
+        {"--goldens", &v.goldens, NULL, "golden file or directory (default datasets/goldens)"},
+        {"--filter", &v.filter, NULL, "only cases, models or tensors whose name contains VALUE"},
+        {"--case", &v.only, NULL, "only the op case with exactly this reproduction string"},
+        {"--json", NULL, &v.json, "machine-readable, one object per tensor"},
+        {"--verbose", NULL, &v.verbose, "one line per tensor"},
+        {0},
+    };
+    int plain = options_parse(argc, argv, spec, "internimage verify [OPTIONS]", e);
+    if (plain < 0)
+        return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
+    if (plain > 0) {
+        fail(e, EXIT_USAGE, "unexpected argument '%s'", argv[0]);
+        return EXIT_USAGE;
+    }
+    struct golden_options o = {.filter = v.filter, .only = v.only, .progress = progress};
+    struct findings found = {0};
+    struct timespec start, end;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    bool ok = verify_path(v.goldens, &o, &found, e);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    progress_end();
+    if (ok && v.json)
+        print_json(&found);
+    else if (ok)
+        print_text(&found, v.verbose,
+                   (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec));
+    int code = ok ? verdict(&found, &v, e) : (int)e->code;
+    findings_free(&found);
+    return code;
+}

@@ -1,0 +1,11 @@
+/* The commands of `internimage`. Each gets the arguments after its name and
+ * returns an exit code; a failure's sentence is in *e. */
+#ifndef VERIFY_COMMANDS_H
+#define VERIFY_COMMANDS_H
+
+#include "ref/error.h"
+
+int cmd_verify(int argc, char **argv, struct error *e);
+int cmd_tables(int argc, char **argv, struct error *e);
+
+#endif

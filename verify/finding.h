@@ -1,0 +1,38 @@
+/* What a comparison found out about one tensor, and lists of it. */
+#ifndef VERIFY_FINDING_H
+#define VERIFY_FINDING_H
+
+#include "verify/metrics.h"
+
+#include "ref/error.h"
+
+enum direction { FORWARD, GRADIENT };
+
+struct finding {
+    char unit[128];             /* the model, or the op case's reproduction string */
+    char tensor[128];           /* PyTorch path, state_dict key or input name */
+    enum direction direction;
+    bool has32, has64;          /* which PyTorch runs the golden file holds */
+    struct metrics ref32, torch32, torch64;     /* all against ref64 */
+    double ref32_limit, torch32_limit;          /* torch64's is DOUBLE_LIMIT */
+    bool pass;
+};
+
+struct findings {
+    struct finding *item;
+    int count, room;
+    int missing;                /* in the graph but not in the golden file */
+    int extra;                  /* in the golden file but not in the graph */
+};
+
+/* Fills limits and verdict from the metrics (`ref32_limit` is given) and keeps
+ * the finding. */
+bool findings_add(struct findings *list, struct finding *f, struct error *e);
+void findings_free(struct findings *list);
+
+/* Bound on ref32's relative error: a chain of rounded sums with `terms` terms in
+ * all; independent roundings add up in quadrature. 16 covers a handful of
+ * operations around the sum, 4 the spread between the typical and a bad case. */
+double ref32_bound(double terms);
+
+#endif

@@ -1,0 +1,58 @@
+/* Running the reference against what PyTorch left in a golden file
+ * (docs/formats.md). */
+#ifndef VERIFY_GOLDEN_H
+#define VERIFY_GOLDEN_H
+
+#include "verify/finding.h"
+
+#include "datasets/h5.h"
+#include "ref/ref.h"
+
+struct golden_options {
+    const char *filter;         /* only units or tensors containing this; NULL: all */
+    const char *only;           /* only the op case with exactly this name; NULL: all */
+    void (*progress)(const char *unit, int done, int total);   /* may be NULL */
+};
+
+/* Compares everything in the file; appends findings. False when the file is bad. */
+bool golden_verify(const char *path, const struct golden_options *o, struct findings *found,
+                   struct error *e);
+
+/* --- shared by the two kinds of golden file --------------------------------- */
+
+bool golden_ops(struct h5_file *f, const char *path, const struct golden_options *o,
+                struct findings *found, struct error *e);
+bool golden_model(struct h5_file *f, const char *path, const struct golden_options *o,
+                  struct findings *found, struct error *e);
+
+/* A graph run in both precisions on the same float32 numbers. */
+struct pair {
+    struct graph *graph;
+    struct ref32_run *r32;
+    struct ref64_run *r64;
+};
+bool pair_new(struct pair *p, struct graph *g, struct error *e);    /* takes g */
+void pair_free(struct pair *p);
+void pair_set_value(struct pair *p, const struct node *n, const float *from);
+void pair_set_param(struct pair *p, int index, const float *from);
+/* One thread per precision; progress may be NULL. */
+void pair_forward(struct pair *p, void (*progress)(void *, int, int), void *context);
+bool pair_backward(struct pair *p, const float *d_output, struct error *e);
+
+/* One tensor of both precisions, and where PyTorch's version of it lies in the
+ * file: <prefix>float32/<where>, <prefix>float64/<where>. */
+struct subject {
+    const char *unit, *tensor;
+    enum direction direction;
+    const char *prefix, *group, *key;   /* group: "" or "grad" below the precision */
+    struct shape shape;                 /* ours */
+    const float *v32;
+    const double *v64;
+    double terms;                       /* see ref32_bound() */
+    double scale;                       /* rms below which errors are no longer relative */
+};
+/* Compares one tensor if the file has it; *seen says whether. */
+bool golden_compare(struct h5_file *f, const struct subject *s, struct findings *found,
+                    bool *seen, struct error *e);
+
+#endif

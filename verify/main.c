@@ -1,0 +1,46 @@
+/* internimage: deformable convolution and InternImage, defined, fast, judged. */
+#include "commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv, struct error *e);
+    const char *summary;
+} commands[] = {
+    {"verify", cmd_verify, "the reference and PyTorch against the double reference, one table"},
+    {"tables", cmd_tables, "the paper's tables, recomputed: tables params | tables scaling"},
+};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void usage(FILE *to)
+{
+    fputs("usage: internimage COMMAND [OPTIONS]     (internimage COMMAND --help)\n\n", to);
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fputs("\nexit codes: 0 match, 1 mismatch, 2 usage, 3 bad file, 4 not in this build, "
+          "5 inconclusive\n", to);
+}
+
+int main(int argc, char **argv)
+{
+    struct error e = {0};
+    if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+        usage(stdout);
+        return 0;
+    }
+    for (int i = 0; argc >= 2 && i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, argv[1]))
+            continue;
+        int code = commands[i].run(argc - 2, argv + 2, &e);
+        if (e.text[0])
+            fprintf(stderr, "internimage %s: %s\n", argv[1], e.text);
+        return e.text[0] ? (int)e.code : code;
+    }
+    if (argc >= 2)
+        fprintf(stderr, "internimage: there is no command '%s'\n", argv[1]);
+    usage(stderr);
+    return EXIT_USAGE;
+}
