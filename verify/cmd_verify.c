@@ -16,6 +16,9 @@ struct verify_options {
     bool json, verbose;
 };
 
+/* How much of a table is put into one line. */
+enum detail { PER_OP, PER_CASE, PER_TENSOR };
+
 /* --- progress on stderr ------------------------------------------------------- */
 
 static void progress(const char *unit, int done, int total)
@@ -42,11 +45,12 @@ static void progress_end(void)
 
 /* --- the table ---------------------------------------------------------------- */
 
-/* One line: a unit's tensors of one direction, or with --verbose one tensor. Every
- * column shows the worst of them. */
+/* One line: all cases of an op or all of a model in one direction; one case; or one
+ * tensor. Every column shows the worst. */
 struct line {
     const struct finding *first;
-    int tensors, passed;
+    const char *last_unit;
+    int cases, tensors, passed;
     double ref32, ref32_part, torch32, torch32_part, torch64, max_abs, ulp;
     bool has32, has64;
 };
@@ -60,6 +64,9 @@ static void line_add(struct line *l, const struct finding *f)
 {
     if (!l->first)
         l->first = f;
+    if (!l->last_unit || strcmp(l->last_unit, f->unit))
+        l->cases++;
+    l->last_unit = f->unit;
     l->tensors++;
     l->passed += f->pass;
     l->ref32 = worst(f->ref32.rel_rms, l->ref32);
@@ -69,7 +76,7 @@ static void line_add(struct line *l, const struct finding *f)
     if (f->has32) {
         l->has32 = true;
         l->torch32 = worst(f->torch32.rel_rms, l->torch32);
-        l->torch32_part = worst(f->torch32.rel_rms / (f->torch32_limit / ENVELOPE_K),
+        l->torch32_part = worst(f->torch32.rel_rms / f->torch32_limit * ENVELOPE_K,
                                 l->torch32_part);
     }
     if (f->has64) {
@@ -86,39 +93,69 @@ static void number(char *to, size_t size, bool has, const char *format, double v
         snprintf(to, size, "-");
 }
 
-static void line_print(struct table *t, const struct line *l, bool verbose)
+/* "dcnv3 n2h7..." and "dcnv3 n1h8..." are cases of one op. */
+static size_t op_length(const char *unit)
 {
-    char t32[24], part[24], t64[24], what[160];
+    return strcspn(unit, " ");
+}
+
+static void line_name(char *name, size_t size, const struct line *l, enum detail detail)
+{
+    const struct finding *f = l->first;
+    if (detail == PER_TENSOR)
+        snprintf(name, size, "%s  %s", f->unit, f->tensor);
+    else if (detail == PER_OP && l->cases > 1)
+        snprintf(name, size, "%.*s (%d cases)", (int)op_length(f->unit), f->unit, l->cases);
+    else
+        snprintf(name, size, "%s", f->unit);
+}
+
+static void line_print(struct table *t, const struct line *l, enum detail detail)
+{
+    char name[300], t32[24], part[24], t64[24];
+    line_name(name, sizeof name, l, detail);
     number(t32, sizeof t32, l->has32, "%.1e", l->torch32);
     number(part, sizeof part, l->has32, "%.2f", l->torch32_part);
     number(t64, sizeof t64, l->has64, "%.1e", l->torch64);
-    snprintf(what, sizeof what, "%s%s", l->first->direction == GRADIENT ? "gradient" : "forward",
-             verbose ? "" : "");
-    table_row(t, "%s%s%s|%s|%d|%.1e|%.2f|%s|%s|%s|%.1e|%.3g|%s", l->first->unit,
-              verbose ? "  " : "", verbose ? l->first->tensor : "", what, l->tensors, l->ref32,
+    table_row(t, "%s|%s|%d|%.1e|%.2f|%s|%s|%s|%.1e|%.3g|%s", name,
+              l->first->direction == GRADIENT ? "gradient" : "forward", l->tensors, l->ref32,
               l->ref32_part, t32, part, t64, l->max_abs, l->ulp,
               l->passed == l->tensors ? "PASS" : "FAIL");
 }
 
-static bool same_line(const struct finding *a, const struct finding *b, bool verbose)
+static bool same_line(const struct finding *a, const struct finding *b, enum detail detail)
 {
-    return !verbose && a->direction == b->direction && !strcmp(a->unit, b->unit);
+    size_t length = op_length(a->unit);
+    if (detail == PER_TENSOR || a->direction != b->direction)
+        return false;
+    return detail == PER_CASE ? !strcmp(a->unit, b->unit)
+                              : op_length(b->unit) == length && !strncmp(a->unit, b->unit, length);
 }
 
-static int print_table(const struct findings *found, bool verbose)
+/* Findings of one line need not be neighbours: an op's cases alternate between
+ * forward and gradient. */
+static int print_table(const struct findings *found, enum detail detail)
 {
     struct table t = {0};
     int lines = 0;
+    bool *done = calloc((size_t)found->count + 1, sizeof *done);
     table_row(&t, "case|pass|tensors|ref32|/bound|torch32|/envelope|torch64|max abs|ULP|");
-    for (int i = 0; i < found->count; lines++) {
+    for (int i = 0; done && i < found->count; i++) {
         struct line l = {0};
-        const struct finding *first = &found->item[i];
-        for (; i < found->count && (!l.first || same_line(first, &found->item[i], verbose)); i++)
-            line_add(&l, &found->item[i]);
-        line_print(&t, &l, verbose);
+        if (done[i])
+            continue;
+        line_add(&l, &found->item[i]);
+        for (int k = i + 1; k < found->count; k++)
+            if (!done[k] && same_line(&found->item[i], &found->item[k], detail)) {
+                done[k] = true;
+                line_add(&l, &found->item[k]);
+            }
+        line_print(&t, &l, detail);
+        lines++;
     }
     table_print(&t, stdout);
     table_free(&t);
+    free(done);
     return lines;
 }
 
@@ -150,13 +187,14 @@ static int count_passed(const struct findings *found)
     return passed;
 }
 
-static void print_text(const struct findings *found, bool verbose, double seconds)
+static void print_text(const struct findings *found, enum detail detail, double seconds)
 {
-    int passed = count_passed(found), lines = print_table(found, verbose);
+    int passed = count_passed(found), lines = print_table(found, detail);
     printf("\nErrors are ||x - ref64|| / ||ref64||, the worst tensor of the line. ref32 must stay\n"
-           "within its rounding bound (/bound <= 1), PyTorch float32 within %g times what ref32\n"
-           "loses (/envelope <= %g, envelope >= %.1e), PyTorch float64 within %.0e.\n",
-           ENVELOPE_K, ENVELOPE_K, ENVELOPE_FLOOR, DOUBLE_LIMIT);
+           "within its bound (/bound <= 1: rounding of its sums, in models also %g times PyTorch's\n"
+           "loss), PyTorch float32 within %g times what ref32 loses (/envelope <= %g; envelope\n"
+           ">= %.1e), PyTorch float64 within %.0e.\n",
+           ENVELOPE_K, ENVELOPE_K, ENVELOPE_K, ENVELOPE_FLOOR, DOUBLE_LIMIT);
     print_failures(found);
     printf("%d lines, %d tensors: %d passed, %d failed", lines, found->count, passed,
            found->count - passed);
@@ -271,7 +309,7 @@ int cmd_verify(int argc, char **argv, struct error *e)
     if (ok && v.json)
         print_json(&found);
     else if (ok)
-        print_text(&found, v.verbose,
+        print_text(&found, v.verbose ? PER_TENSOR : v.filter || v.only ? PER_CASE : PER_OP,
                    (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec));
     int code = ok ? verdict(&found, &v, e) : (int)e->code;
     findings_free(&found);

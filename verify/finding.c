@@ -16,7 +16,11 @@ static bool within(const struct metrics *m, double limit)
 
 bool findings_add(struct findings *list, struct finding *f, struct error *e)
 {
-    f->torch32_limit = ENVELOPE_K * envelope_of(f->ref32.rel_rms);
+    double others = ENVELOPE_K * envelope_of(f->torch32.rel_rms, f->condition);
+    f->ref32_limit *= f->condition;
+    if (f->chained && f->has32 && others > f->ref32_limit)
+        f->ref32_limit = others;
+    f->torch32_limit = ENVELOPE_K * envelope_of(f->ref32.rel_rms, f->condition);
     f->pass = within(&f->ref32, f->ref32_limit)
            && (!f->has32 || within(&f->torch32, f->torch32_limit))
            && (!f->has64 || within(&f->torch64, DOUBLE_LIMIT));

@@ -15,7 +15,8 @@ struct finding {
     bool has32, has64;          /* which PyTorch runs the golden file holds */
     struct metrics ref32, torch32, torch64;     /* all against ref64 */
     double ref32_limit, torch32_limit;          /* torch64's is DOUBLE_LIMIT */
-    bool pass;
+    double condition;           /* amplification of input errors, at least 1 */
+    bool chained, pass;
 };
 
 struct findings {
@@ -25,8 +26,8 @@ struct findings {
     int extra;                  /* in the golden file but not in the graph */
 };
 
-/* Fills limits and verdict from the metrics (`ref32_limit` is given) and keeps
- * the finding. */
+/* Fills the verdict from the metrics and keeps the finding. `ref32_limit` is given
+ * (ref32_bound); `chained` says that the tensor is the end of a chain of layers. */
 bool findings_add(struct findings *list, struct finding *f, struct error *e);
 void findings_free(struct findings *list);
 

@@ -48,7 +48,9 @@ struct subject {
     struct shape shape;                 /* ours */
     const float *v32;
     const double *v64;
+    bool chained;                       /* many layers lie behind it */
     double terms;                       /* see ref32_bound() */
+    double condition;                   /* 0 means 1, see envelope_of() */
     double scale;                       /* rms below which errors are no longer relative */
 };
 /* Compares one tensor if the file has it; *seen says whether. */

@@ -133,7 +133,8 @@ static bool compare_one(struct h5_file *f, const struct subject *s, const char *
 bool golden_compare(struct h5_file *f, const struct subject *s, struct findings *found,
                     bool *seen, struct error *e)
 {
-    struct finding x = {.direction = s->direction};
+    struct finding x = {.direction = s->direction, .chained = s->chained,
+                        .condition = s->condition > 1 ? s->condition : 1};
     snprintf(x.unit, sizeof x.unit, "%s", s->unit);
     snprintf(x.tensor, sizeof x.tensor, "%s", s->tensor);
     if (!compare_one(f, s, "float32", &x.torch32, &x.has32, e)

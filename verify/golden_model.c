@@ -80,7 +80,7 @@ static bool compare_node(struct model *m, const struct node *n, const char *key,
     struct subject s = {
         .unit = m->name, .tensor = key, .direction = FORWARD, .prefix = "", .group = "",
         .key = key, .shape = n->shape, .v32 = m->pair.r32->value[n->id],
-        .v64 = m->pair.r64->value[n->id], .terms = terms,
+        .v64 = m->pair.r64->value[n->id], .terms = terms, .chained = true,
     };
     if (wanted(m, key) && !golden_compare(m->file, &s, m->found, &seen, e))
         return false;
@@ -125,6 +125,7 @@ static bool compare_gradient(struct model *m, const char *key, struct shape shap
     struct subject s = {
         .unit = m->name, .tensor = key, .direction = GRADIENT, .prefix = "", .group = "grad",
         .key = key, .shape = shape, .v32 = v32, .v64 = v64, .scale = scale,
+        .chained = true,
     };
     for (int i = 0; i < g->nodes; i++)      /* forth and back through everything */
         s.terms += 2 * ref64_op_row(g->node[i]->op)->terms(g->node[i]);

@@ -11,6 +11,7 @@ struct ops {
     const struct golden_options *options;
     struct findings *found;
     struct error *error;
+    double condition;           /* of the case being run */
 };
 
 static bool optional_int(struct h5_file *f, const char *group, const char *name, int *value,
@@ -145,6 +146,7 @@ static bool compare(struct ops *o, const char *name, const char *tensor, struct 
     bool seen;
     snprintf(prefix, sizeof prefix, "%s/", name);
     s.unit = name;
+    s.condition = o->condition;
     s.prefix = prefix;
     s.tensor = s.key = tensor;
     if (!golden_compare(o->file, &s, o->found, &seen, o->error))
@@ -187,7 +189,9 @@ static bool run_case(struct ops *o, const char *name)
 {
     struct pair p = {0};
     struct graph *g = build(o->file, name, o->error);
-    if (!g || !pair_new(&p, g, o->error))
+    o->condition = 1;
+    if (!g || !optional_double(o->file, name, "condition", &o->condition, o->error)
+        || !pair_new(&p, g, o->error))
         return false;
     bool ok = fill(o->file, name, &p, o->error);
     if (ok) {

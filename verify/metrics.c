@@ -13,7 +13,7 @@ static double float_ulp(double x)
     return ldexp(1.0, exponent - 24);
 }
 
-static void add_element(struct metrics *m, int64_t at, double x, double truth)
+static void add_element(struct metrics *m, int64_t at, double x, double truth, double least)
 {
     m->count++;
     if (!isfinite(x) || !isfinite(truth)) {
@@ -22,7 +22,7 @@ static void add_element(struct metrics *m, int64_t at, double x, double truth)
             m->bad_at = at;
         return;
     }
-    double d = fabs(x - truth), ulp = d / float_ulp(truth);
+    double d = fabs(x - truth), ulp = d / float_ulp(fmax(fabs(truth), least));
     m->error_square += d * d;
     m->truth_square += truth * truth;
     if (d > m->max_abs) {
@@ -46,13 +46,26 @@ static struct metrics finish(struct metrics *m)
     return *m;
 }
 
+/* A thousandth of the rms: below it the ULPs of an element say nothing. */
+static double smallest_counted(int64_t count, const double *truth, index_map *map,
+                               const void *context)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) {
+        double t = truth[map ? map(context, i) : i];
+        sum += isfinite(t) ? t * t : 0;
+    }
+    return 1e-3 * sqrt(sum / (double)(count ? count : 1));
+}
+
 struct metrics measure64(int64_t count, const double *x, const double *truth, index_map *map,
                          const void *context)
 {
     struct metrics m = {0};
+    double least = smallest_counted(count, truth, map, context);
     for (int64_t i = 0; i < count; i++) {
         int64_t at = map ? map(context, i) : i;
-        add_element(&m, at, x[i], truth[at]);
+        add_element(&m, at, x[i], truth[at], least);
     }
     return finish(&m);
 }
@@ -61,9 +74,10 @@ struct metrics measure32(int64_t count, const float *x, const double *truth, ind
                          const void *context)
 {
     struct metrics m = {0};
+    double least = smallest_counted(count, truth, map, context);
     for (int64_t i = 0; i < count; i++) {
         int64_t at = map ? map(context, i) : i;
-        add_element(&m, at, x[i], truth[at]);
+        add_element(&m, at, x[i], truth[at], least);
     }
     return finish(&m);
 }
@@ -84,7 +98,7 @@ double mean_value(int64_t count, const double *x)
     return sum / (double)count;
 }
 
-double envelope_of(double ref32_error)
+double envelope_of(double ref32_error, double condition)
 {
-    return ref32_error > ENVELOPE_FLOOR ? ref32_error : ENVELOPE_FLOOR;
+    return fmax(ref32_error, ENVELOPE_FLOOR * condition);
 }

@@ -11,7 +11,8 @@ struct metrics {
     double error_square, truth_square;      /* sums over the elements compared */
     double max_abs;         /* largest |x - truth| */
     int64_t max_at;         /* its flat index, in the truth's order */
-    double max_ulp;         /* largest |x - truth| in float32 ULPs of the truth */
+    double max_ulp;         /* the largest in float32 ULPs of the truth; elements below
+                               a thousandth of the rms count as a thousandth of it */
     int64_t bad;            /* elements where NaN or Inf do not agree */
     int64_t bad_at;         /* first of them */
 };
@@ -36,8 +37,11 @@ double mean_value(int64_t count, const double *x);
  * error that an honest float32 computation makes on the same input, err(ref32),
  * but never less than ENVELOPE_FLOOR (4 units of float32 rounding, 2^-24).
  *
- * ref32 defines the envelope, so it needs a bound of its own: rounding errors of
- * a sum of t terms grow like sqrt(t), see ref32_bound().
+ * ref32 defines the envelope, so it needs bounds of its own. For a single op:
+ * rounding errors of a sum of t terms grow like sqrt(t), see ref32_bound(). Along
+ * a chain of layers no such bound knows how the layers amplify an error; PyTorch's
+ * float32 run does, an independent implementation on the same numbers, so there
+ * ref32 may lose ENVELOPE_K times what PyTorch loses, should that be more.
  *
  * A float64 result is held to DOUBLE_LIMIT. */
 #define FLOAT_UNIT 0x1p-24
@@ -45,6 +49,7 @@ double mean_value(int64_t count, const double *x);
 #define ENVELOPE_K 4.0
 #define DOUBLE_LIMIT 1e-12
 
-double envelope_of(double ref32_error);
+/* `condition`: by how much the case amplifies an error of its input; 1 normally. */
+double envelope_of(double ref32_error, double condition);
 
 #endif
