@@ -34,16 +34,17 @@ TESTS     := $(patsubst verify/tests/%.c,$(BUILD)/tests/%,$(wildcard verify/test
 PROGRAM   := $(BUILD)/internimage
 OBJECTS   := $(REF_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all help deps verify verify-full check check-unit tables goldens goldens-check venv clean
+.PHONY: all help deps verify verify-full check check-unit tables figures goldens goldens-check venv clean
 all: $(PROGRAM)
 
 help:
 	@sed -n '3,7s/^# *//p' Makefile
 	@echo 'make tables         the tables of the paper, recomputed'
 	@echo 'make check-unit     the cmocka tests alone'
+	@echo 'make figures        the pictures of docs/, redrawn'
 	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
 	@echo 'make goldens        remake all golden files with PyTorch'
-	@echo 'make goldens-check  remake one golden file and compare it with the committed one'
+	@echo 'make goldens-check  test the PyTorch side; remake a golden file, compare it with the committed one'
 
 # --- build ---------------------------------------------------------------------
 
@@ -68,11 +69,11 @@ $(BUILD)/verify/%.o: verify/%.c
 	$(Q)$(CC) $(BASE) -c $< -o $@
 
 $(PROGRAM): $(OBJECTS)
-	$(Q)$(CC) $(SANFLAGS) $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(SANFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
 $(BUILD)/tests/%: verify/tests/%.c $(REF_OBJ) $(DATA_OBJ) $(VERIFY_OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) $(filter %.c %.o,$^) $(LDLIBS) -lcmocka -o $@
 
 -include $(OBJECTS:.o=.d) $(TESTS:=.d)
 
@@ -95,8 +96,12 @@ tables: $(PROGRAM)
 check: deps
 	ci/check
 
-check-unit: $(TESTS)
-	@for t in $(TESTS); do echo "== $$t"; $$t || exit 1; done
+check-unit: $(TESTS) $(PROGRAM)
+	@for t in $(TESTS); do echo "== $$t"; INTERNIMAGE=$(PROGRAM) $$t || exit 1; done
+
+figures: $(PROGRAM)
+	$(PROGRAM) plot sampling >$(BUILD)/sampling.txt
+	gnuplot -e "data='$(BUILD)/sampling.txt'; photo='datasets/photo/astronaut_224.ppm'; out='docs/sampling.png'" docs/sampling.gp
 
 # --- PyTorch: only to make goldens ---------------------------------------------
 
@@ -111,6 +116,7 @@ goldens: venv
 
 goldens-check: venv
 	@mkdir -p $(BUILD)/goldens
+	cd datasets/torch && ../../$(VENV)/bin/python -m unittest test_torch
 	$(VENV)/bin/python datasets/torch/make_goldens.py --out $(BUILD)/goldens --only pico
 	$(VENV)/bin/python datasets/torch/compare_goldens.py datasets/goldens/pico.h5 $(BUILD)/goldens/pico.h5
 

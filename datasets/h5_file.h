@@ -19,6 +19,9 @@ enum { H5_PATH = 1024 };
 void h5_prepare(void);
 int64_t h5_limit(void);
 
+/* Whether libhdf5 survives the file: tried in a child process. */
+bool h5_survives(const char *path, struct error *e);
+
 /* Checks that every step of `path` is a hard link and stays inside the file; returns
  * the object's id (>= 0, close with H5Oclose) or -1 after filling *e. */
 hid_t h5_object(struct h5_file *f, const char *path, struct error *e);

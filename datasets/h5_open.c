@@ -46,7 +46,7 @@ struct h5_file *h5_open(const char *path, struct error *e)
         fail(e, EXIT_BAD_FILE, "%s: there is no such file", path);
         return NULL;
     }
-    struct h5_file *f = new_file(path, e);
+    struct h5_file *f = h5_survives(path, e) ? new_file(path, e) : NULL;
     if (!f)
         return NULL;
     /* H5F_CLOSE_STRONG: whatever a failed read left open goes with the file. */

@@ -7,10 +7,11 @@
 /* Writes group/key, or with nested group/k/e/y, to `path`. */
 static bool join(char *path, const char *group, const char *key, bool nested)
 {
-    size_t length = (size_t)snprintf(path, H5_PATH, "%s/%s", group, key);
+    const char *slash = *group ? "/" : "";
+    size_t length = (size_t)snprintf(path, H5_PATH, "%s%s%s", group, slash, key);
     if (length >= H5_PATH)
         return false;
-    for (char *c = path + strlen(group) + 1; nested && *c; c++)
+    for (char *c = path + strlen(group) + strlen(slash); nested && *c; c++)
         *c = *c == '.' ? '/' : *c;
     return true;
 }

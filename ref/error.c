@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 bool fail(struct error *e, enum exit_code code, const char *format, ...)
 {
@@ -13,4 +14,13 @@ bool fail(struct error *e, enum exit_code code, const char *format, ...)
     va_end(args);
     e->code = code;
     return false;
+}
+
+void error_in(struct error *e, const char *where)
+{
+    char text[sizeof e->text];
+    if (!e || !e->text[0] || strstr(e->text, where))
+        return;
+    snprintf(text, sizeof text, "%s: %.*s", where, (int)sizeof text / 2, e->text);
+    memcpy(e->text, text, sizeof text);
 }

@@ -27,4 +27,7 @@ struct error {
 bool fail(struct error *e, enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Puts `where` (a file, say) in front of the sentence unless it is there already. */
+void error_in(struct error *e, const char *where);
+
 #endif

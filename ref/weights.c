@@ -65,7 +65,9 @@ void seeded_parameter(const struct param *p, uint64_t seed, float *out)
         scale = 0.1f;
     else if (p->shape.rank == 1)
         center = 1, scale = 0.25f;
-    else if (ends_in(p->key, "offset.weight") || ends_in(p->key, "mask.weight"))
+    else if (ends_in(p->key, "offset.weight"))
+        scale = (float)(1.5 * sqrt(3.0 / (double)fan_in));
+    else if (ends_in(p->key, "mask.weight"))
         scale = (float)(2.5 * sqrt(3.0 / (double)fan_in));
     uniform(stream(p->key, seed), count, center, scale, out);
 }

@@ -7,5 +7,8 @@
 
 int cmd_verify(int argc, char **argv, struct error *e);
 int cmd_tables(int argc, char **argv, struct error *e);
+int cmd_run(int argc, char **argv, struct error *e);
+int cmd_plot(int argc, char **argv, struct error *e);
+int cmd_weights(int argc, char **argv, struct error *e);
 
 #endif

@@ -36,5 +36,6 @@ bool golden_verify(const char *path, const struct golden_options *o, struct find
         ok = fail(e, EXIT_BAD_FILE, "%s: a golden of kind '%s', expected 'ops' or 'model'", path,
                   kind);
     h5_close(f, NULL);
+    error_in(e, path);
     return ok;
 }

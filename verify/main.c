@@ -11,6 +11,9 @@ static const struct {
 } commands[] = {
     {"verify", cmd_verify, "the reference and PyTorch against the double reference, one table"},
     {"tables", cmd_tables, "the paper's tables, recomputed: tables params | tables scaling"},
+    {"run", cmd_run, "one image through a model, the best classes"},
+    {"plot", cmd_plot, "numbers behind the figures: plot sampling"},
+    {"weights", cmd_weights, "a weight file from the seeded generator"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

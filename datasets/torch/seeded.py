@@ -55,7 +55,9 @@ def center_and_scale(key, shape):
     if len(shape) == 1:
         return 1.0, 0.25
     unit = np.sqrt(np.float64(3.0) / np.float64(fan_in))
-    if key.endswith(("offset.weight", "mask.weight")):
+    if key.endswith("offset.weight"):
+        return 0.0, 1.5 * unit
+    if key.endswith("mask.weight"):
         return 0.0, 2.5 * unit
     return 0.0, unit
 
