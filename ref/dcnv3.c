@@ -19,23 +19,25 @@ struct sample {
     real lx, ly;         /* how far the point lies beyond it, 0 <= l < 1 */
 };
 
-/* Where point (i, j) - column i, row j of the window - of the output pixel
- * (oy, ox) lies. Returns false when it is so far out that all four corners are
- * outside (or is NaN): such a point contributes nothing. */
-static bool locate(const struct dcnv3_shape *s, int oy, int ox, int i, int j,
-                   const real *offset, struct sample *at)
+/* Where point p of output pixel (oy, ox) lies: column i, row j of the window, with
+ * the middle one left out if asked. Returns false when it is so far out that all four
+ * corners are outside (or is NaN): such a point contributes nothing. */
+static bool locate(const struct dcnv3_shape *s, int oy, int ox, int p, const real *offset,
+                   struct sample *at)
 {
-    const real scale = (real)s->offset_scale;
+    const int middle = s->x.kernel / 2 * s->y.kernel + s->y.kernel / 2;
+    const int k = s->remove_center && p >= middle ? p + 1 : p;
+    const int i = k / s->y.kernel, j = k % s->y.kernel;
     const int cx = (s->x.dilation * (s->x.kernel - 1)) >> 1;   /* window centre, */
     const int cy = (s->y.dilation * (s->y.kernel - 1)) >> 1;   /* rounded down   */
+    const real scale = (real)s->offset_scale;
     real px = (real)(ox * s->x.stride - s->x.pad + cx) - (real)cx * scale
             + ((real)(i * s->x.dilation) + offset[0]) * scale;
     real py = (real)(oy * s->y.stride - s->y.pad + cy) - (real)cy * scale
             + ((real)(j * s->y.dilation) + offset[1]) * scale;
     if (!(px > -1 && py > -1 && px < (real)s->width && py < (real)s->height))
         return false;
-    at->x0 = (int)floor(px);
-    at->y0 = (int)floor(py);
+    *at = (struct sample){.x0 = (int)floor(px), .y0 = (int)floor(py)};
     at->lx = px - (real)at->x0;
     at->ly = py - (real)at->y0;
     return true;
@@ -49,57 +51,33 @@ static real pixel(const struct dcnv3_shape *s, const real *image, int y, int x, 
     return image[((size_t)y * s->width + x) * s->groups * s->group_channels + c];
 }
 
-static bool is_removed(const struct dcnv3_shape *s, int i, int j)
+static real bilinear(const struct dcnv3_shape *s, const real *image, const struct sample *at, int c)
 {
-    return s->remove_center && i == s->x.kernel / 2 && j == s->y.kernel / 2;
-}
-
-/* One output pixel of one group: y[c] = sum over the points. */
-static void gather(const struct dcnv3_shape *s, const real *image, int oy, int ox, int g,
-                   const real *offset, const real *mask, real *output)
-{
-    int p = 0;
-    for (int c = 0; c < s->group_channels; c++)
-        output[c] = 0;
-    for (int i = 0; i < s->x.kernel; i++) {
-        for (int j = 0; j < s->y.kernel; j++) {
-            struct sample at;
-            if (is_removed(s, i, j))
-                continue;
-            if (locate(s, oy, ox, i, j, offset + 2 * p, &at)) {
-                for (int c = 0; c < s->group_channels; c++) {
-                    int ch = g * s->group_channels + c;
-                    real v1 = pixel(s, image, at.y0, at.x0, ch);
-                    real v2 = pixel(s, image, at.y0, at.x0 + 1, ch);
-                    real v3 = pixel(s, image, at.y0 + 1, at.x0, ch);
-                    real v4 = pixel(s, image, at.y0 + 1, at.x0 + 1, ch);
-                    real v = (1 - at.ly) * (1 - at.lx) * v1 + (1 - at.ly) * at.lx * v2
-                           + at.ly * (1 - at.lx) * v3 + at.ly * at.lx * v4;
-                    output[c] += mask[p] * v;
-                }
-            }
-            p++;
-        }
-    }
+    const real lx = at->lx, ly = at->ly, hx = 1 - lx, hy = 1 - ly;
+    return hy * hx * pixel(s, image, at->y0, at->x0, c)
+         + hy * lx * pixel(s, image, at->y0, at->x0 + 1, c)
+         + ly * hx * pixel(s, image, at->y0 + 1, at->x0, c)
+         + ly * lx * pixel(s, image, at->y0 + 1, at->x0 + 1, c);
 }
 
 void REF(dcnv3_forward)(const struct dcnv3_shape *s, const real *input, const real *offset,
                         const real *mask, real *output)
 {
-    const int points = dcnv3_points(s);
-    const size_t image = (size_t)s->height * s->width * s->groups * s->group_channels;
-    for (int n = 0; n < s->batch; n++) {
-        for (int oy = 0; oy < s->out_height; oy++) {
-            for (int ox = 0; ox < s->out_width; ox++) {
-                for (int g = 0; g < s->groups; g++) {
-                    gather(s, input + n * image, oy, ox, g, offset, mask, output);
-                    offset += 2 * points;
-                    mask += points;
-                    output += s->group_channels;
+    const int channels = s->group_channels, points = dcnv3_points(s);
+    const size_t image = (size_t)s->height * s->width * s->groups * channels;
+    struct sample at;
+    for (int n = 0; n < s->batch; n++)
+        for (int oy = 0; oy < s->out_height; oy++)
+            for (int ox = 0; ox < s->out_width; ox++)
+                for (int g = 0; g < s->groups; g++, output += channels) {
+                    for (int c = 0; c < channels; c++)
+                        output[c] = 0;
+                    for (int p = 0; p < points; p++, offset += 2, mask++)
+                        if (locate(s, oy, ox, p, offset, &at))
+                            for (int c = 0; c < channels; c++)
+                                output[c] += *mask * bilinear(s, input + n * image, &at,
+                                                              g * channels + c);
                 }
-            }
-        }
-    }
 }
 
 /* --- backward ---------------------------------------------------------------
@@ -145,41 +123,24 @@ static void point_backward(const struct dcnv3_shape *s, const real *image, int g
     }
 }
 
-/* All points of one output pixel of one group. */
-static void gather_backward(const struct dcnv3_shape *s, const real *image, int oy, int ox,
-                            int g, const real *offset, const real *mask, const real *d_out,
-                            real *d_image, real *d_offset, real *d_mask)
-{
-    int p = 0;
-    for (int i = 0; i < s->x.kernel; i++) {
-        for (int j = 0; j < s->y.kernel; j++) {
-            struct sample at;
-            if (is_removed(s, i, j))
-                continue;
-            if (locate(s, oy, ox, i, j, offset + 2 * p, &at))
-                point_backward(s, image, g, &at, mask[p], d_out, d_image,
-                               d_offset ? d_offset + 2 * p : NULL, d_mask ? d_mask + p : NULL);
-            p++;
-        }
-    }
-}
-
 void REF(dcnv3_backward)(const struct dcnv3_shape *s, const real *input, const real *offset,
                          const real *mask, const real *d_output, real *d_input, real *d_offset,
                          real *d_mask)
 {
     const int points = dcnv3_points(s);
     const size_t image = (size_t)s->height * s->width * s->groups * s->group_channels;
-    size_t q = 0;                       /* output pixel and group, counted through */
+    struct sample at;
+    size_t k = 0;                       /* counts the sampling points through */
     for (int n = 0; n < s->batch; n++)
         for (int oy = 0; oy < s->out_height; oy++)
             for (int ox = 0; ox < s->out_width; ox++)
-                for (int g = 0; g < s->groups; g++, q++)
-                    gather_backward(s, input + n * image, oy, ox, g, offset + q * 2 * points,
-                                    mask + q * points, d_output + q * s->group_channels,
-                                    d_input ? d_input + n * image : NULL,
-                                    d_offset ? d_offset + q * 2 * points : NULL,
-                                    d_mask ? d_mask + q * points : NULL);
+                for (int g = 0; g < s->groups; g++, d_output += s->group_channels)
+                    for (int p = 0; p < points; p++, k++)
+                        if (locate(s, oy, ox, p, offset + 2 * k, &at))
+                            point_backward(s, input + n * image, g, &at, mask[k], d_output,
+                                           d_input ? d_input + n * image : NULL,
+                                           d_offset ? d_offset + 2 * k : NULL,
+                                           d_mask ? d_mask + k : NULL);
 }
 
 /* --- its row in the op table ------------------------------------------------ */
