@@ -21,18 +21,27 @@ BASE     = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANFLAGS) -I. -MMD -MP
 REFFLAGS = $(BASE) -ffp-contract=off
 HDF5_CFLAGS = $(shell pkg-config --cflags hdf5 2>/dev/null || pkg-config --cflags hdf5-serial)
 HDF5_LIBS   = $(shell pkg-config --libs hdf5 2>/dev/null || pkg-config --libs hdf5-serial)
-LDLIBS   = $(HDF5_LIBS) -lpthread -lm
+OPENMP   = -fopenmp
+LDLIBS   = $(OPENMP) $(HDF5_LIBS) -lpthread -lm
 
 # ref/: files that include row.h are compiled in both precisions.
 REF_TWICE := $(shell grep -l '"row.h"' ref/*.c)
 REF_ONCE  := $(filter-out $(REF_TWICE),$(wildcard ref/*.c))
 REF_OBJ   := $(REF_TWICE:%.c=$(BUILD)/%.32.o) $(REF_TWICE:%.c=$(BUILD)/%.64.o) \
              $(REF_ONCE:%.c=$(BUILD)/%.o)
+# opt/: every kernel is compiled once per ISA.
+ISA_generic = -O3
+ISA_avx2    = -O3 -mavx2 -mfma
+ISA_avx512  = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+ISAS      := $(if $(filter x86_64,$(shell uname -m)),generic avx2 avx512,generic)
+KERNELS   := $(wildcard opt/kernels/*.c)
+KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNELS:opt/kernels/%.c=$(BUILD)/opt/$(isa)/%.o))
+OPT_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard opt/*.c)) $(KERNEL_OBJ)
 DATA_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard datasets/*.c))
 VERIFY_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out verify/main.c,$(wildcard verify/*.c)))
 TESTS     := $(patsubst verify/tests/%.c,$(BUILD)/tests/%,$(wildcard verify/tests/test_*.c))
 PROGRAM   := $(BUILD)/internimage
-OBJECTS   := $(REF_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
+OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
 .PHONY: all help deps verify verify-full check check-unit tables figures goldens goldens-check venv clean
 all: $(PROGRAM)
@@ -60,18 +69,29 @@ $(BUILD)/ref/%.o: ref/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(REFFLAGS) -c $< -o $@
 
+$(BUILD)/opt/%.o: opt/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(OPENMP) -c $< -o $@
+
+define kernel_rule
+$(BUILD)/opt/$(1)/%.o: opt/kernels/%.c
+	@mkdir -p $$(@D)
+	$(Q)$$(CC) $$(BASE) -ffp-contract=fast $$(ISA_$(1)) -c $$< -o $$@
+endef
+$(foreach isa,$(ISAS),$(eval $(call kernel_rule,$(isa))))
+
 $(BUILD)/datasets/%.o: datasets/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) -c $< -o $@
 
 $(BUILD)/verify/%.o: verify/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) -c $< -o $@
+	$(Q)$(CC) $(BASE) $(OPENMP) -c $< -o $@
 
 $(PROGRAM): $(OBJECTS)
 	$(Q)$(CC) $(SANFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
-$(BUILD)/tests/%: verify/tests/%.c $(REF_OBJ) $(DATA_OBJ) $(VERIFY_OBJ)
+$(BUILD)/tests/%: verify/tests/%.c $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) $(filter %.c %.o,$^) $(LDLIBS) -lcmocka -o $@
 

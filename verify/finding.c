@@ -23,6 +23,7 @@ bool findings_add(struct findings *list, struct finding *f, struct error *e)
     f->torch32_limit = ENVELOPE_K * envelope_of(f->ref32.rel_rms, f->condition);
     f->pass = within(&f->ref32, f->ref32_limit)
            && (!f->has32 || within(&f->torch32, f->torch32_limit))
+           && (!f->has_opt || within(&f->opt, f->torch32_limit))
            && (!f->has64 || within(&f->torch64, DOUBLE_LIMIT));
     if (list->count == list->room) {
         int room = list->room ? 2 * list->room : 256;

@@ -13,7 +13,8 @@ struct finding {
     char tensor[128];           /* PyTorch path, state_dict key or input name */
     enum direction direction;
     bool has32, has64;          /* which PyTorch runs the golden file holds */
-    struct metrics ref32, torch32, torch64;     /* all against ref64 */
+    bool has_opt;               /* a line of the fast side */
+    struct metrics ref32, torch32, torch64, opt;    /* all against ref64 */
     double ref32_limit, torch32_limit;          /* torch64's is DOUBLE_LIMIT */
     double condition;           /* amplification of input errors, at least 1 */
     bool chained, pass;
@@ -24,6 +25,7 @@ struct findings {
     int count, room;
     int missing;                /* in the graph but not in the golden file */
     int extra;                  /* in the golden file but not in the graph */
+    int skipped;                /* runs of the fast side this machine or build cannot do */
 };
 
 /* Fills the verdict from the metrics and keeps the finding. `ref32_limit` is given

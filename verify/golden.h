@@ -25,6 +25,10 @@ bool golden_ops(struct h5_file *f, const char *path, const struct golden_options
 bool golden_model(struct h5_file *f, const char *path, const struct golden_options *o,
                   struct findings *found, struct error *e);
 
+struct pair;
+/* Runs the fast side on every ISA and compares each value it leaves behind. */
+bool golden_opt(const struct pair *p, const char *name, struct findings *found, struct error *e);
+
 /* A graph run in both precisions on the same float32 numbers. */
 struct pair {
     struct graph *graph;

@@ -190,6 +190,9 @@ static bool run(struct model *m, struct error *e)
     pair_forward(&m->pair, report_progress, m);
     if (!compare_activations(m, e))
         return false;
+    if ((!m->options->filter || strstr(m->name, m->options->filter))
+        && !golden_opt(&m->pair, m->name, m->found, e))
+        return false;
     if (h5_has(m->file, "", "grad_output") && !compare_gradients(m, e))
         return false;
     return h5_each_key(m->file, "float64", count_extra, m, e);

@@ -1,0 +1,96 @@
+/* The fast kernels of one ISA: a table of functions, filled once (like a codec's DSP
+ * context). float32, NHWC; `ld*` are distances between rows in floats. No kernel
+ * allocates; scratch comes from the caller. */
+#ifndef OPT_KERNELS_H
+#define OPT_KERNELS_H
+
+#include "ref/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* C = epilogue(A B^T): A [m, k] row-major; B, PyTorch's [n, k], packed by pack();
+ * C [m, n]. */
+struct gemm {
+    int n, k;
+    const float *packed;        /* gemm_packed_size() floats, 64-byte aligned */
+    const float *bias;          /* [n], or NULL */
+    bool gelu;
+};
+
+/* Sampling of a DCNv3 layer. The offset branch's linear layer writes, per pixel, three
+ * planes of `taps` floats: x offsets, y offsets and modulation logits, each ordered
+ * group, point and padded (see dcnv3_taps). */
+struct dcnv3_plan {
+    int height, width;                  /* of the input image */
+    int out_height, out_width;
+    int groups, group_channels, points, taps;   /* taps: groups * points, padded */
+    int stride_y, stride_x;
+    float offset_scale;
+    const float *base_y, *base_x;       /* [taps]: position without stride and offset */
+    bool softmax;                       /* the third plane holds logits */
+};
+
+struct dwconv {
+    int height, width, channels, kernel;
+    const float *weight, *bias;         /* [kernel * kernel][channels], [channels] */
+};
+
+struct kernels {
+    const char *isa;
+    int lanes, panel;                   /* panel: columns of C per packed panel */
+
+    size_t (*gemm_packed_size)(int n, int k);
+    void (*gemm_pack)(int n, int k, const float *weight, float *packed);
+    /* Rows 0..m of C, columns of the panels [first, last). residual (may be NULL) is
+     * added last; it may be C itself. */
+    void (*gemm)(const struct gemm *g, int m, const float *a, int lda, float *c, int ldc,
+                 const float *residual, int ldr, int first, int last);
+
+    /* y = (x - mean) / sqrt(var + eps) * weight + bias per row, then GELU if asked, then
+     * + residual if not NULL. y may be x. */
+    void (*layer_norm)(int rows, int channels, float eps, const float *x, int ldx,
+                       const float *weight, const float *bias, bool gelu,
+                       const float *residual, int ldr, float *y, int ldy);
+    /* Depthwise convolution, stride 1, same size, output rows [y0, y1) of one image. */
+    void (*dwconv)(const struct dwconv *d, const float *x, int y0, int y1, float *y);
+    /* Output rows [y0, y1) of one image. `branch`: the offset branch's planes of the first
+     * pixel of row y0, rows ldb apart; scratch: dcnv3_scratch() floats, 64-byte aligned. */
+    void (*dcnv3)(const struct dcnv3_plan *p, const float *value, const float *branch, int ldb,
+                  int y0, int y1, float *scratch, float *out);
+    /* output = core (1 - sigmoid(logit)) + value sigmoid(logit), logit per group. */
+    void (*center_scale)(int rows, int groups, int group_channels, const float *core,
+                         const float *value, const float *logits, int ldl, float *out);
+
+    void (*gelu)(int64_t count, const float *x, float *y);
+    void (*sigmoid)(int64_t count, const float *x, float *y);
+    void (*add)(int64_t count, const float *a, const float *b, float *y);
+    /* y[c] = mean over rows of x[row][c]. */
+    void (*mean_rows)(int rows, int channels, const float *x, float *y);
+    void (*softmax)(int64_t rows, int points, const float *x, float *y);
+    double (*peak)(int64_t rounds);     /* FMA loop: returns floating-point operations done */
+};
+
+/* Sizes the kernels agree on, the same for every ISA. */
+static inline int round_up(int n, int to)
+{
+    return (n + to - 1) / to * to;
+}
+static inline int dcnv3_taps(int groups, int points)
+{
+    return round_up(groups * points, 16);
+}
+static inline size_t dcnv3_scratch(const struct dcnv3_plan *p)
+{
+    return (size_t)p->taps * 9 + (size_t)p->groups + 64;
+}
+
+/* The best table this CPU has; INTERNIMAGE_ISA or `isa` (may be NULL) lowers it:
+ * generic, avx2, avx512. NULL after filling *e when that one cannot run here. */
+const struct kernels *kernels_select(const char *isa, struct error *e);
+/* Tables in rising order; NULL where this CPU cannot run it or it was not built. */
+enum { KERNEL_TABLES = 3 };
+extern const char *const kernel_names[KERNEL_TABLES];
+const struct kernels *kernels_at(int index);
+
+#endif

@@ -1,0 +1,34 @@
+/* The table of this ISA. */
+#include "../simd.h"
+
+#include "../kernels.h"
+
+size_t K(gemm_packed_size)(int n, int k);
+void K(gemm_pack)(int n, int k, const float *weight, float *packed);
+void K(gemm)(const struct gemm *g, int m, const float *a, int lda, float *c, int ldc,
+             const float *residual, int ldr, int first, int last);
+void K(layer_norm)(int rows, int channels, float eps, const float *x, int ldx,
+                   const float *weight, const float *bias, bool gelu, const float *residual,
+                   int ldr, float *y, int ldy);
+void K(dwconv)(const struct dwconv *d, const float *x, int y0, int y1, float *y);
+void K(dcnv3)(const struct dcnv3_plan *p, const float *value, const float *branch, int ldb,
+              int y0, int y1, float *scratch, float *out);
+void K(center_scale)(int rows, int groups, int group_channels, const float *core,
+                     const float *value, const float *logits, int ldl, float *out);
+void K(gelu)(int64_t count, const float *x, float *y);
+void K(sigmoid)(int64_t count, const float *x, float *y);
+void K(add)(int64_t count, const float *a, const float *b, float *y);
+void K(mean_rows)(int rows, int channels, const float *x, float *y);
+void K(softmax)(int64_t rows, int points, const float *x, float *y);
+double K(peak)(int64_t rounds);
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+const struct kernels K(kernels) = {
+    .isa = &TEXT(K(isa))[sizeof "isa_" - 1], .lanes = LANES, .panel = 2 * LANES,
+    .gemm_packed_size = K(gemm_packed_size), .gemm_pack = K(gemm_pack), .gemm = K(gemm),
+    .layer_norm = K(layer_norm), .dwconv = K(dwconv), .dcnv3 = K(dcnv3),
+    .center_scale = K(center_scale), .gelu = K(gelu), .sigmoid = K(sigmoid), .add = K(add),
+    .mean_rows = K(mean_rows), .softmax = K(softmax), .peak = K(peak),
+};

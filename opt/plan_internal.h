@@ -1,0 +1,77 @@
+/* Inside of a plan: shared by compile.c (graph to steps), steps.c (what they do) and
+ * plan.c (memory, running). */
+#ifndef OPT_PLAN_INTERNAL_H
+#define OPT_PLAN_INTERNAL_H
+
+#include "plan.h"
+
+enum { STEP_INPUTS = 3 };
+
+/* A piece of the arena: the value of a node, or a step's own table. */
+struct buffer {
+    size_t size;                /* floats */
+    size_t offset;              /* in the arena, floats */
+    int first, last;            /* steps between which it must live */
+};
+
+struct step;
+/* The share of thread `thread` of `threads`. */
+typedef void step_function(const struct plan *p, const struct step *s, int thread, int threads);
+
+struct step {
+    step_function *run;
+    const char *kind;
+    const struct node *node;    /* whose value it leaves in `out` */
+    int out, in[STEP_INPUTS];   /* buffers; in: -1 when unused */
+    int residual;               /* buffer added at the end, or -1 */
+    int64_t rows;               /* pixels, of all images */
+    int channels;
+    double flops;
+    struct gemm gemm;
+    struct dwconv dwconv;
+    struct dcnv3_plan dcnv3;
+    const float *weight, *bias; /* of a norm */
+    float eps;
+    bool gelu;
+    int branch;                 /* row length of the offset branch's planes */
+    int scale_column;           /* center feature scale's logits in such a row, or -1 */
+    struct window y, x;         /* convolution by im2col */
+    int in_channels;
+    size_t scratch;             /* floats per thread */
+    double seconds;
+};
+
+struct plan {
+    const struct graph *graph;
+    const struct kernels *kernels;
+    int threads;
+    bool keep, profiling;
+    struct step *step;
+    int steps;
+    struct buffer *buffer;
+    int buffers;
+    int *buffer_of;             /* by node id; -1: fused away */
+    float *arena, *scratch;     /* scratch: scratch_size floats per thread */
+    size_t arena_size, scratch_size;
+    float **owned;              /* packed weights and tables */
+    int owned_count;
+    size_t owned_bytes;
+    const float *input;
+    int runs;
+};
+
+static inline float *buffer_at(const struct plan *p, int index)
+{
+    return index < 0 ? NULL : p->arena + p->buffer[index].offset;
+}
+
+/* compile.c */
+bool plan_compile(struct plan *p, float *const *params, struct error *e);
+/* Memory that lives as long as the plan, 64-byte aligned, zeroed; NULL when short. */
+float *plan_own(struct plan *p, size_t floats);
+
+/* steps.c */
+step_function run_to_nhwc, run_gemm, run_conv, run_layer_norm, run_dwconv, run_dcnv3, run_unary,
+    run_add, run_mean, run_softmax, run_attention, run_pixel_shuffle;
+
+#endif

@@ -1,0 +1,123 @@
+/* Vectors whose width is the compiler's target: 16 floats for AVX-512, 8 for AVX2, 4
+ * otherwise. GNU C vector extensions, so one kernel source serves every ISA, with
+ * gcc and with clang; multiplication and addition contract to FMA. */
+#ifndef OPT_SIMD_H
+#define OPT_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined __AVX512F__
+#define ISA_NAME(x) x##_avx512
+enum { LANES = 16 };
+#elif defined __AVX2__
+#define ISA_NAME(x) x##_avx2
+enum { LANES = 8 };
+#else
+#define ISA_NAME(x) x##_generic
+enum { LANES = 4 };
+#endif
+#define K(x) ISA_NAME(x)
+
+typedef float vf __attribute__((vector_size(LANES * 4)));
+typedef int32_t vi __attribute__((vector_size(LANES * 4)));
+/* The same without an alignment promise, for loads and stores anywhere. */
+typedef float vf_u __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int32_t vi_u __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+INLINE vf vload(const float *p) { return (vf)*(const vf_u *)p; }
+INLINE void vstore(float *p, vf v) { *(vf_u *)p = (vf_u)v; }
+INLINE void vstore_int(int32_t *p, vi v) { *(vi_u *)p = (vi_u)v; }
+INLINE vf vset(float x) { return x - (vf){0}; }
+
+/* The first n lanes; the others are zero, and not stored. */
+INLINE vf vload_part(const float *p, int n)
+{
+    vf v = {0};
+    memcpy(&v, p, (size_t)n * sizeof *p);
+    return v;
+}
+
+INLINE void vstore_part(float *p, vf v, int n)
+{
+    memcpy(p, &v, (size_t)n * sizeof *p);
+}
+
+INLINE vf vselect(vi mask, vf yes, vf no)
+{
+    return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+
+INLINE vf vmax(vf a, vf b) { return vselect(a > b, a, b); }
+INLINE vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
+INLINE vi vmax_int(vi a, vi b) { return ((a > b) & a) | (~(a > b) & b); }
+INLINE vi vmin_int(vi a, vi b) { return ((a < b) & a) | (~(a < b) & b); }
+
+INLINE float vsum(vf v)
+{
+    float part[LANES], sum = 0;
+    vstore(part, v);
+    for (int width = LANES / 2; width; width /= 2)
+        for (int i = 0; i < width; i++)
+            part[i] += part[i + width];
+    sum += part[0];
+    return sum;
+}
+
+INLINE float vlargest(vf v)
+{
+    float part[LANES];
+    vstore(part, v);
+    for (int i = 1; i < LANES; i++)
+        part[0] = part[i] > part[0] ? part[i] : part[0];
+    return part[0];
+}
+
+/* floor for values that fit an int32. */
+INLINE vi vfloor(vf v)
+{
+    vi t = __builtin_convertvector(v, vi);
+    return t + (__builtin_convertvector(t, vf) > v);    /* true is -1 */
+}
+
+/* exp(x) = 2^n e^r, |r| <= ln 2 / 2; e^r by its Taylor sum to r^6 (1e-7 relative). */
+INLINE vf vexp(vf x)
+{
+    x = vmin(vmax(x, vset(-87.0f)), vset(88.0f));
+    vf n = x * 1.44269504f + 12582912.0f;               /* rounds to an integer */
+    vi power = (vi)n << 23;
+    n = n - 12582912.0f;
+    vf r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    vf y = vset(1.0f / 720) * r + 1.0f / 120;
+    y = y * r + 1.0f / 24;
+    y = y * r + 1.0f / 6;
+    y = y * r + 0.5f;
+    y = y * r + 1.0f;
+    y = y * r + 1.0f;
+    return (vf)((vi)y + power);
+}
+
+/* x/2 (1 + erf(x / sqrt 2)); the error function as x P(x^2) / Q(x^2), a least-maximum
+ * fit of 2.4e-8 on |x| <= 5.65, beyond which it is +-1. */
+INLINE vf vgelu(vf x)
+{
+    vf z = vmin(vmax(x, vset(-5.65f)), vset(5.65f)), u = z * z;
+    vf p = vset(4.39845767e-08f) * u + 1.25760829e-05f;
+    vf q = vset(1.17058785e-06f) * u + 7.40029965e-05f;
+    p = p * u + 3.425712e-04f;
+    q = q * u + 1.89898313e-03f;
+    p = p * u + 9.38308833e-03f;
+    q = q * u + 2.8817641e-02f;
+    p = p * u + 6.83578886e-02f;
+    q = q * u + 2.52340192e-01f;
+    p = p * u + 7.97884542e-01f;
+    q = q * u + 1.0f;
+    vf e = vmin(vmax(z * p / q, vset(-1.0f)), vset(1.0f)), h = x * 0.5f;
+    return h * e + h;
+}
+
+#endif

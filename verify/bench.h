@@ -1,0 +1,22 @@
+/* Measuring: clocks, medians, and what this machine could do at best. */
+#ifndef VERIFY_BENCH_H
+#define VERIFY_BENCH_H
+
+#include "opt/kernels.h"
+
+double bench_now(void);                 /* seconds, monotonic */
+
+struct timing {
+    double median, least;               /* seconds */
+    int repeats;
+};
+/* Sorts `seconds`. */
+struct timing timing_of(double *seconds, int count);
+
+/* FMA throughput of `threads` threads together, floating-point operations per second;
+ * one short loop: measure often, take the largest. */
+double bench_peak(const struct kernels *k, int threads);
+/* Bytes per second read from memory by `threads` threads (64 MB each). */
+double bench_bandwidth(int threads);
+
+#endif

@@ -1,0 +1,276 @@
+/* internimage bench: what this machine can do, and how much of it a model uses. */
+#include "bench.h"
+#include "commands.h"
+#include "json.h"
+#include "options.h"
+#include "table.h"
+
+#include "opt/plan.h"
+#include "ref/internimage.h"
+#include "ref/ref.h"
+#include "ref/weights.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_REPEATS = 400, LEAST_REPEATS = 9 };
+
+struct bench {
+    const char *model, *isa, *size;
+    int height, width, batch, threads;
+    bool profile, json, with_ref;
+    double seconds;                     /* per case */
+};
+
+struct result {
+    struct timing time;
+    double flops, peak;                 /* per run; of the threads used, per second */
+    double ref_seconds;                 /* 0: not measured */
+    int threads, batch;
+    size_t arena, weights;
+    const char *isa;
+};
+
+static float **seeded_params(const struct graph *g)
+{
+    float **params = calloc((size_t)g->params + 1, sizeof *params);
+    for (int i = 0; params && i < g->params; i++) {
+        params[i] = malloc((size_t)shape_count(&g->param[i].shape) * sizeof(float));
+        if (params[i])
+            seeded_parameter(&g->param[i], 1, params[i]);
+    }
+    return params;
+}
+
+static void free_params(const struct graph *g, float **params)
+{
+    for (int i = 0; params && i < g->params; i++)
+        free(params[i]);
+    free(params);
+}
+
+static double ref_seconds(const struct graph *g, float *const *params, const float *input,
+                          struct error *e)
+{
+    struct ref32_run *r = ref32_run_new(g, e);
+    if (!r)
+        return 0;
+    for (int i = 0; i < g->params; i++)
+        memcpy(r->param[i], params[i], (size_t)shape_count(&g->param[i].shape) * sizeof(float));
+    memcpy(r->value[0], input, (size_t)shape_count(&g->node[0]->shape) * sizeof(float));
+    double start = bench_now();
+    ref32_run_forward(r, NULL, NULL);
+    double seconds = bench_now() - start;
+    ref32_run_free(r);
+    return seconds;
+}
+
+/* Runs of the model interleaved with peak measurements: both see the same machine. */
+static void measure(struct plan *plan, const struct kernels *k, const struct bench *b,
+                    const float *input, float *output, struct result *r)
+{
+    double seconds[MOST_REPEATS], start = bench_now();
+    int n = 0;
+    plan_run(plan, input, output);
+    plan_run(plan, input, output);
+    plan_profile(plan, b->profile);
+    while (n < MOST_REPEATS && (n < LEAST_REPEATS || bench_now() - start < b->seconds)) {
+        double before = bench_now();
+        plan_run(plan, input, output);
+        seconds[n++] = bench_now() - before;
+        if (n % 4 == 1) {
+            double peak = bench_peak(k, r->threads);
+            r->peak = peak > r->peak ? peak : r->peak;
+        }
+    }
+    r->time = timing_of(seconds, n);
+}
+
+static void print_profile(const struct plan *plan)
+{
+    struct table t = {0};
+    double total = 0, shown = 0;
+    const char *kind[64];
+    int kinds = 0;
+    for (int i = 0; i < plan_steps(plan); i++)
+        total += plan_step(plan, i).seconds;
+    table_row(&t, "step|ms|share|GFLOP/s|steps");
+    for (int i = 0; i < plan_steps(plan); i++) {
+        const char *name = plan_step(plan, i).kind;
+        int k = 0;
+        while (k < kinds && strcmp(kind[k], name))
+            k++;
+        if (k < kinds || kinds == 64)
+            continue;
+        kind[kinds++] = name;
+        double seconds = 0, flops = 0;
+        int count = 0;
+        for (int s = i; s < plan_steps(plan); s++) {
+            struct plan_step_info info = plan_step(plan, s);
+            if (strcmp(info.kind, name))
+                continue;
+            seconds += info.seconds;
+            flops += info.flops;
+            count++;
+        }
+        shown += seconds;
+        table_row(&t, "%s|%.3f|%.1f %%|%.1f|%d", name, 1e3 * seconds, 100 * seconds / total,
+                  1e-9 * flops / seconds, count);
+    }
+    table_row(&t, "all|%.3f|%.1f %%||%d", 1e3 * total, 100 * shown / total, plan_steps(plan));
+    table_print(&t, stdout);
+    table_free(&t);
+    putchar('\n');
+}
+
+static bool bench_case(const struct bench *b, int threads, int batch, struct result *r,
+                       struct error *e)
+{
+    struct internimage_config c;
+    struct graph *g = internimage_named(b->model, &c, e)
+                    ? internimage_graph(&c, batch, b->height, b->width, e) : NULL;
+    if (!g)
+        return false;
+    float **params = seeded_params(g);
+    const int64_t in = shape_count(&g->node[0]->shape);
+    float *input = malloc((size_t)in * sizeof *input);
+    float *output = malloc((size_t)shape_count(&g->node[g->nodes - 1]->shape) * sizeof *output);
+    struct plan *plan = params && input && output
+        ? plan_new(g, params, (struct plan_options){.isa = b->isa, .threads = threads}, e) : NULL;
+    if (plan) {
+        seeded_uniform("input", 1, in, input);
+        *r = (struct result){.flops = 2 * graph_macs(g), .threads = threads, .batch = batch,
+                             .arena = plan_arena_bytes(plan), .weights = plan_weight_bytes(plan),
+                             .isa = plan_isa(plan)};
+        measure(plan, kernels_select(b->isa, e), b, input, output, r);
+        if (b->with_ref)
+            r->ref_seconds = ref_seconds(g, params, input, e);
+        if (b->profile && !b->json)
+            print_profile(plan);
+    }
+    plan_free(plan);
+    free(input);
+    free(output);
+    free_params(g, params);
+    graph_free(g);
+    return plan != NULL;
+}
+
+static void add_row(struct table *t, const struct bench *b, const struct result *r)
+{
+    char ref[32] = "";
+    if (r->ref_seconds > 0)
+        snprintf(ref, sizeof ref, "%.1fx", r->ref_seconds / r->time.median);
+    table_row(t, "internimage_%s|%s|%s|%d|%d|%.2f|%.2f|%.1f|%.1f|%.1f %%|%s|%.1f|%.1f", b->model,
+              b->size, r->isa, r->threads, r->batch, 1e3 * r->time.median, 1e3 * r->time.least,
+              1e-9 * r->flops / r->time.median, 1e-9 * r->peak,
+              100 * r->flops / r->time.median / r->peak, ref, (double)r->arena / 1e6,
+              (double)r->weights / 1e6);
+}
+
+/* google-benchmark's schema, so its compare.py and dashboards read it. */
+static void add_json(struct json *j, const struct bench *b, const struct result *r)
+{
+    char name[128];
+    snprintf(name, sizeof name, "internimage_%s/%s/batch:%d/threads:%d/isa:%s", b->model, b->size,
+             r->batch, r->threads, r->isa);
+    json_open(j, NULL, '{');
+    json_string(j, "name", name);
+    json_string(j, "run_name", name);
+    json_string(j, "run_type", "aggregate");
+    json_string(j, "aggregate_name", "median");
+    json_int(j, "iterations", r->time.repeats);
+    json_int(j, "threads", r->threads);
+    json_number(j, "real_time", 1e3 * r->time.median);
+    json_number(j, "cpu_time", 1e3 * r->time.median * r->threads);
+    json_string(j, "time_unit", "ms");
+    json_number(j, "min_time", 1e3 * r->time.least);
+    json_number(j, "flops_per_second", r->flops / r->time.median);
+    json_number(j, "peak_flops_per_second", r->peak);
+    json_number(j, "share_of_peak", r->flops / r->time.median / r->peak);
+    json_close(j, '}');
+}
+
+static void print_machine(const struct bench *b, struct error *e)
+{
+    const struct kernels *k = kernels_select(b->isa, e);
+    for (int t = 1; k && t <= b->threads; t++) {
+        double peak = 0;
+        for (int i = 0; i < 20; i++) {
+            double now = bench_peak(k, t);
+            peak = now > peak ? now : peak;
+        }
+        printf("%d thread%s: FMA peak %.1f GFLOP/s (%s), memory read %.1f GB/s\n", t,
+               t == 1 ? " " : "s", 1e-9 * peak, k->isa, 1e-9 * bench_bandwidth(t));
+    }
+    putchar('\n');
+}
+
+static bool run_cases(const struct bench *b, bool all_threads, bool all_batches, struct error *e)
+{
+    struct table t = {0};
+    struct json j = {.to = stdout, .first = true};
+    bool ok = true;
+    if (b->json) {
+        json_open(&j, NULL, '{');
+        json_open(&j, "context", '{');
+        json_int(&j, "num_cpus", omp_get_num_procs());
+        json_string(&j, "library_build_type", "release");
+        json_close(&j, '}');
+        json_open(&j, "benchmarks", '[');
+    } else {
+        print_machine(b, e);
+    }
+    table_row(&t, "model|size|isa|threads|batch|median ms|min ms|GFLOP/s|peak|of peak|over ref|"
+                  "arena MB|weights MB");
+    for (int threads = all_threads ? 1 : b->threads; ok && threads <= b->threads; threads++)
+        for (int batch = all_batches ? 1 : b->batch; ok && batch <= b->batch;
+             batch = batch < b->batch ? b->batch : batch + 1) {
+            struct result r;
+            ok = bench_case(b, threads, batch, &r, e);
+            if (ok && b->json)
+                add_json(&j, b, &r);
+            else if (ok)
+                add_row(&t, b, &r);
+        }
+    if (ok && !b->json)
+        table_print(&t, stdout);
+    if (b->json) {
+        json_close(&j, ']');
+        json_close(&j, '}');
+    }
+    table_free(&t);
+    return ok;
+}
+
+int cmd_bench(int argc, char **argv, struct error *e)
+{
+    const char *threads = NULL, *batch = NULL, *seconds = "2", *model = "t";
+    struct bench b = {.size = "224x224"};
+    const struct option_spec spec[] = {
+        {"--filter", &model, NULL, "model: pico t s b l xl h g, also internimage_t (default t)"},
+        {"--size", &b.size, NULL, "HxW (default 224x224)"},
+        {"--threads", &threads, NULL, "only with so many (default: 1 to all)"},
+        {"--batch", &batch, NULL, "only this batch (default: 1 and 8)"},
+        {"--isa", &b.isa, NULL, "generic, avx2 or avx512 (default: the best there is)"},
+        {"--seconds", &seconds, NULL, "per case (default 2)"},
+        {"--profile", NULL, &b.profile, "time per kind of step"},
+        {"--ref", NULL, &b.with_ref, "also time the scalar reference"},
+        {"--json", NULL, &b.json, "google-benchmark's schema"},
+        {0},
+    };
+    int plain = options_parse(argc, argv, spec, "internimage bench [OPTIONS]", e);
+    if (plain < 0)
+        return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
+    b.model = strncmp(model, "internimage_", 12) ? model : model + 12;
+    b.threads = threads ? atoi(threads) : omp_get_num_procs();
+    b.batch = batch ? atoi(batch) : 8;
+    b.seconds = atof(seconds);
+    if (plain > 0 || sscanf(b.size, "%dx%d", &b.height, &b.width) != 2 || b.threads < 1
+        || b.threads > 1024 || b.batch < 1 || b.batch > 4096 || !(b.seconds >= 0)) {
+        fail(e, EXIT_USAGE, "--size is HxW, --threads and --batch are positive numbers");
+        return EXIT_USAGE;
+    }
+    return run_cases(&b, !threads, !batch, e) ? EXIT_MATCH : EXIT_USAGE;
+}
