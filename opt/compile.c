@@ -56,7 +56,7 @@ static struct step *new_step(struct compiler *c, step_function *run, const char 
 static int use(struct compiler *c, const struct node *n)
 {
     int index = c->p->buffer_of[n->id];
-    if (index >= 0)
+    if (index >= 0 && c->p->buffer[index].last < c->p->steps)
         c->p->buffer[index].last = c->p->steps;
     return index;
 }
@@ -151,6 +151,65 @@ static bool set_gemm(struct compiler *c, struct step *s, int n, int k, const flo
     return true;
 }
 
+/* Rows 4096 bytes apart fall into one set of the L1 cache, which the next product, reading
+ * many rows at once, would pay for: such rows get some padding. Not when values are kept
+ * for inspection, and only where the reader is a product. */
+static void emit_padded(struct compiler *c, struct step *s, const struct node *n)
+{
+    const int channels = (int)shape_last(&n->shape);
+    const bool pad = channels % 1024 == 0 && only_reader(c, n, OP_linear) && !c->p->keep;
+    emit(c, s, n);
+    if (!pad)
+        return;
+    struct buffer *b = &c->p->buffer[s->out];
+    b->ld = channels + 16;
+    b->size = (size_t)shape_rows(&n->shape) * (size_t)b->ld;
+}
+
+/* Whether DCNv3 samples this value, and nobody else wants it as a plain tensor. */
+static bool is_value(const struct compiler *c, const struct node *n)
+{
+    bool sampled = false;
+    for (int i = 0; i < c->g->nodes; i++) {
+        const struct node *r = c->g->node[i];
+        for (int k = 0; k < r->inputs; k++) {
+            if (r->in[k] != n)
+                continue;
+            sampled = sampled || (r->op == OP_dcnv3 && k == 0);
+            if (!(r->op == OP_dcnv3 && k == 0) && !(r->op == OP_center_feature_scale && k == 1))
+                return false;
+        }
+    }
+    return sampled && n->shape.rank == 4;
+}
+
+/* The frame of a value tensor: its border is zeroed once, with the arena, so its memory is
+ * shared with nothing but the frames of other layers of the same shape. */
+static void emit_frame(struct compiler *c, struct step *s, const struct node *n)
+{
+    struct plan *p = c->p;
+    const int batch = (int)n->shape.dim[0], height = (int)n->shape.dim[1];
+    const int width = (int)n->shape.dim[2], channels = (int)n->shape.dim[3];
+    const size_t size = frame_size(batch, height, width, channels);
+    s->gemm.frame_height = height;
+    s->gemm.frame_width = width;
+    s->node = n;
+    for (int i = 0; i < p->buffers && s->out < 0; i++)
+        if (p->buffer[i].frame_height == height && p->buffer[i].frame_width == width
+            && p->buffer[i].size == (size + 15) / 16 * 16)
+            s->out = i;
+    if (s->out < 0) {
+        s->out = new_buffer(c, (int64_t)size);
+        p->buffer[s->out].frame_height = height;
+        p->buffer[s->out].frame_width = width;
+        p->buffer[s->out].first = 0;
+        p->buffer[s->out].last = INT32_MAX;
+    }
+    p->buffer_of[n->id] = s->out;
+    c->done[n->id] = true;
+    p->steps++;
+}
+
 static bool compile_linear(struct compiler *c, const struct node *n)
 {
     const int out = n->attr.out_channels, in = (int)shape_last(&n->in[0]->shape);
@@ -170,7 +229,10 @@ static bool compile_linear(struct compiler *c, const struct node *n)
         }
         s->kind = s->gemm.gelu ? "linear+gelu" : s->residual >= 0 ? "linear+residual" : "linear";
         ok = set_gemm(c, s, out, in, weight, bias);
-        emit(c, s, last);
+        if (last == n && is_value(c, n))
+            emit_frame(c, s, n);
+        else
+            emit_padded(c, s, last);
     }
     free(weight);
     free(bias);
@@ -223,7 +285,7 @@ static bool compile_conv(struct compiler *c, const struct node *n)
         s->y = a->y;
         s->x = a->x;
         s->in_channels = in;
-        s->scratch = (size_t)k * 56;
+        s->scratch = (size_t)k * CONV_ROWS;
         const struct node *last = fold_batch_norm(c, n, weight, k, bias);
         last = take_gelu(c, last, &s->gemm.gelu);
         ok = set_gemm(c, s, out, k, weight, bias);
@@ -349,16 +411,16 @@ static void copy_row(struct compiler *c, const struct node *n, int from, float *
 
 /* Offsets, modulation and center feature scale in one product, its rows ordered as the
  * sampling kernel reads them: x offsets, y offsets, logits, scale. */
-static bool compile_branch(struct compiler *c, const struct dcn_module *m, int count, int taps,
-                           int *buffer, int *width)
+static bool compile_branch(struct compiler *c, const struct dcn_module *m, int taps, int *buffer,
+                           int *width)
 {
     const struct node *q = m->offset->in[0];
     const int k = (int)shape_last(&q->shape), groups = m->core->attr.groups;
-    const int n = 3 * taps + (m->mix ? round_up(groups, 16) : 0);
+    const int n = 3 * taps + (m->mix ? groups : 0);
     struct step *s = new_step(c, run_gemm, "offset+mask", m->mask);
     float *weight = calloc((size_t)n * k, sizeof *weight), *bias = calloc((size_t)n, sizeof *bias);
     bool ok = weight && bias;
-    for (int t = 0; ok && t < count; t++) {
+    for (int t = 0; ok && t < taps; t++) {
         copy_row(c, m->offset, 2 * t, weight, bias, k, t);
         copy_row(c, m->offset, 2 * t + 1, weight, bias, k, taps + t);
         copy_row(c, m->mask, t, weight, bias, k, 2 * taps + t);
@@ -367,7 +429,7 @@ static bool compile_branch(struct compiler *c, const struct dcn_module *m, int c
         copy_row(c, m->logits, t, weight, bias, k, 3 * taps + t);
     s->in[0] = use(c, q);
     ok = ok && set_gemm(c, s, n, k, weight, bias);
-    s->out = new_buffer(c, s->rows * n);
+    s->out = new_buffer(c, s->rows * n + 64);   /* whole vectors are read past the end */
     *buffer = s->out;
     *width = n;
     c->p->steps++;
@@ -376,19 +438,20 @@ static bool compile_branch(struct compiler *c, const struct dcn_module *m, int c
     return ok || fail(c->error, EXIT_USAGE, "out of memory for '%s'", m->offset->name);
 }
 
-/* Position of every tap at output pixel (0, 0), offsets left aside. */
+/* Position of every tap in the frame at output pixel (0, 0), offsets left aside. */
 static bool set_base(struct compiler *c, const struct node *core, int count, struct dcnv3_plan *d)
 {
     const struct attr *a = &core->attr;
     const int cx = (a->x.dilation * (a->x.kernel - 1)) >> 1;
     const int cy = (a->y.dilation * (a->y.kernel - 1)) >> 1;
     const int middle = a->x.kernel / 2 * a->y.kernel + a->y.kernel / 2;
-    float *x = plan_own(c->p, (size_t)d->taps), *y = plan_own(c->p, (size_t)d->taps);
+    float *x = plan_own(c->p, (size_t)round_up(d->taps, 16));
+    float *y = plan_own(c->p, (size_t)round_up(d->taps, 16));
     for (int t = 0; x && y && t < count; t++) {
         const int p = t % d->points, k = a->remove_center && p >= middle ? p + 1 : p;
-        x[t] = (float)(-a->x.pad + cx
+        x[t] = (float)(1 - a->x.pad + cx
                        + (k / a->y.kernel * a->x.dilation - cx) * a->offset_scale);
-        y[t] = (float)(-a->y.pad + cy
+        y[t] = (float)(1 - a->y.pad + cy
                        + (k % a->y.kernel * a->y.dilation - cy) * a->offset_scale);
     }
     d->base_x = x;
@@ -403,18 +466,19 @@ static bool compile_dcnv3(struct compiler *c, const struct node *core)
     const struct shape *in = &core->in[0]->shape;
     const int points = a->y.kernel * a->x.kernel - a->remove_center, count = a->groups * points;
     int branch, width;
-    if (!find_module(c, core, &m))
+    if (!find_module(c, core, &m) || c->p->buffer_of[core->in[0]->id] < 0
+        || !c->p->buffer[c->p->buffer_of[core->in[0]->id]].frame_width)
         return refuse_node(c, core, "its offsets and masks are not linear layers of one branch");
     if (shape_count(in) / in->dim[0] > INT32_MAX)
         return refuse_node(c, core, "an image has more than 2^31 values");
-    if (!compile_branch(c, &m, count, dcnv3_taps(a->groups, points), &branch, &width))
+    if (!compile_branch(c, &m, count, &branch, &width))
         return false;
     struct step *s = new_step(c, run_dcnv3, m.mix ? "softmax+dcnv3+scale" : "softmax+dcnv3", core);
     s->dcnv3 = (struct dcnv3_plan){
         .height = (int)in->dim[1], .width = (int)in->dim[2],
         .out_height = (int)core->shape.dim[1], .out_width = (int)core->shape.dim[2],
         .groups = a->groups, .group_channels = (int)in->dim[3] / a->groups, .points = points,
-        .taps = dcnv3_taps(a->groups, points), .stride_y = a->y.stride, .stride_x = a->x.stride,
+        .taps = count, .stride_y = a->y.stride, .stride_x = a->x.stride,
         .offset_scale = (float)a->offset_scale, .softmax = true,
     };
     if (!set_base(c, core, count, &s->dcnv3))

@@ -16,19 +16,25 @@ struct gemm {
     const float *packed;        /* gemm_packed_size() floats, 64-byte aligned */
     const float *bias;          /* [n], or NULL */
     bool gelu;
+    /* When not 0: rows are pixels of images of this size and go to the inside of a frame
+     * (see dcnv3_plan) instead of one after the other. */
+    int frame_height, frame_width;
 };
 
-/* Sampling of a DCNv3 layer. The offset branch's linear layer writes, per pixel, three
- * planes of `taps` floats: x offsets, y offsets and modulation logits, each ordered
- * group, point and padded (see dcnv3_taps). */
+/* Sampling of a DCNv3 layer. The value tensor lies in a frame: each image has a border
+ * of one zero pixel all around, so that a coordinate clamped to [-1, size] needs no other
+ * test: whatever lies out there is zero. The offset branch's linear layer writes, per
+ * pixel, `taps` x offsets, `taps` y offsets and `taps` modulation logits, each ordered
+ * group, point; 16 floats after the last row must be readable. */
 struct dcnv3_plan {
-    int height, width;                  /* of the input image */
+    int height, width;                  /* of the input image, without border */
     int out_height, out_width;
-    int groups, group_channels, points, taps;   /* taps: groups * points, padded */
+    int groups, group_channels, points, taps;   /* taps: groups * points */
     int stride_y, stride_x;
     float offset_scale;
-    const float *base_y, *base_x;       /* [taps]: position without stride and offset */
-    bool softmax;                       /* the third plane holds logits */
+    const float *base_y, *base_x;       /* [taps, padded]: frame position of each tap at
+                                           output pixel (0, 0), offsets left aside */
+    bool softmax;                       /* the third plane holds logits, not modulations */
 };
 
 struct dwconv {
@@ -42,10 +48,10 @@ struct kernels {
 
     size_t (*gemm_packed_size)(int n, int k);
     void (*gemm_pack)(int n, int k, const float *weight, float *packed);
-    /* Rows 0..m of C, columns of the panels [first, last). residual (may be NULL) is
-     * added last; it may be C itself. */
-    void (*gemm)(const struct gemm *g, int m, const float *a, int lda, float *c, int ldc,
-                 const float *residual, int ldr, int first, int last);
+    /* Rows m0..m1 of C, columns of the panels [first, last); a, c and residual point to
+     * their row 0. residual (may be NULL) is added last; it may be C itself. */
+    void (*gemm)(const struct gemm *g, int64_t m0, int64_t m1, const float *a, int lda, float *c,
+                 int ldc, const float *residual, int ldr, int first, int last);
 
     /* y = (x - mean) / sqrt(var + eps) * weight + bias per row, then GELU if asked, then
      * + residual if not NULL. y may be x. */
@@ -54,8 +60,8 @@ struct kernels {
                        const float *residual, int ldr, float *y, int ldy);
     /* Depthwise convolution, stride 1, same size, output rows [y0, y1) of one image. */
     void (*dwconv)(const struct dwconv *d, const float *x, int y0, int y1, float *y);
-    /* Output rows [y0, y1) of one image. `branch`: the offset branch's planes of the first
-     * pixel of row y0, rows ldb apart; scratch: dcnv3_scratch() floats, 64-byte aligned. */
+    /* Output rows [y0, y1) of one image, value: its frame. `branch`: what the offset branch
+     * says of the first pixel of row y0, pixels ldb apart; scratch: dcnv3_scratch() floats, 64-byte aligned. */
     void (*dcnv3)(const struct dcnv3_plan *p, const float *value, const float *branch, int ldb,
                   int y0, int y1, float *scratch, float *out);
     /* output = core (1 - sigmoid(logit)) + value sigmoid(logit), logit per group. */
@@ -76,13 +82,20 @@ static inline int round_up(int n, int to)
 {
     return (n + to - 1) / to * to;
 }
-static inline int dcnv3_taps(int groups, int points)
-{
-    return round_up(groups * points, 16);
-}
 static inline size_t dcnv3_scratch(const struct dcnv3_plan *p)
 {
-    return (size_t)p->taps * 9 + (size_t)p->groups + 64;
+    return (size_t)round_up(p->taps, 16) * 6 + (size_t)p->groups + 64;
+}
+/* Floats of a frame for n images; what lies below the last border row can be read. */
+static inline size_t frame_size(int n, int height, int width, int channels)
+{
+    return (((size_t)n * (height + 2) + 1) * (width + 2) + 2) * channels + 64;
+}
+/* Where pixel m, counted through all images, lies in the frame, in pixels. */
+static inline int64_t frame_row(int64_t m, int height, int width)
+{
+    const int64_t y = m / width;
+    return (y / height * (height + 2) + y % height + 1) * (width + 2) + m % width + 1;
 }
 
 /* The best table this CPU has; INTERNIMAGE_ISA or `isa` (may be NULL) lowers it:

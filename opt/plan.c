@@ -136,6 +136,8 @@ void plan_run(struct plan *p, const float *input, float *output)
 const float *plan_value(const struct plan *p, const struct node *n)
 {
     int index = p->buffer_of[n->id];
+    if (index >= 0 && p->buffer[index].frame_width)
+        return NULL;                    /* a frame is no plain tensor */
     bool alive = index >= 0 && (p->keep || p->buffer[index].last >= p->steps);
     return alive ? buffer_at(p, index) : NULL;
 }

@@ -5,13 +5,15 @@
 
 #include "plan.h"
 
-enum { STEP_INPUTS = 3 };
+enum { STEP_INPUTS = 3, CONV_ROWS = 56 };    /* windows per tile of a convolution */
 
 /* A piece of the arena: the value of a node, or a step's own table. */
 struct buffer {
     size_t size;                /* floats */
     size_t offset;              /* in the arena, floats */
+    int ld;                     /* floats from row to row when padded, or 0 */
     int first, last;            /* steps between which it must live */
+    int frame_height, frame_width;  /* not 0: a DCNv3 frame, never moved or reused */
 };
 
 struct step;

@@ -4,6 +4,9 @@
 #ifndef OPT_SIMD_H
 #define OPT_SIMD_H
 
+#if defined __AVX2__ || defined __AVX512F__
+#include <immintrin.h>
+#endif
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -51,10 +54,17 @@ INLINE vf vselect(vi mask, vf yes, vf no)
     return (vf)((mask & (vi)yes) | (~mask & (vi)no));
 }
 
+/* a > b ? a : b, so NaN gives b. One instruction, which compilers do not find. */
+#if defined __AVX512F__
+INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined __AVX2__
+INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
 INLINE vf vmax(vf a, vf b) { return vselect(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
-INLINE vi vmax_int(vi a, vi b) { return ((a > b) & a) | (~(a > b) & b); }
-INLINE vi vmin_int(vi a, vi b) { return ((a < b) & a) | (~(a < b) & b); }
+#endif
 
 INLINE float vsum(vf v)
 {
@@ -74,13 +84,6 @@ INLINE float vlargest(vf v)
     for (int i = 1; i < LANES; i++)
         part[0] = part[i] > part[0] ? part[i] : part[0];
     return part[0];
-}
-
-/* floor for values that fit an int32. */
-INLINE vi vfloor(vf v)
-{
-    vi t = __builtin_convertvector(v, vi);
-    return t + (__builtin_convertvector(t, vf) > v);    /* true is -1 */
 }
 
 /* exp(x) = 2^n e^r, |r| <= ln 2 / 2; e^r by its Taylor sum to r^6 (1e-7 relative). */

@@ -44,16 +44,16 @@ void run_gemm(const struct plan *p, const struct step *s, int thread, int thread
     const int panels = (g->n + p->kernels->panel - 1) / p->kernels->panel;
     const float *a = buffer_at(p, s->in[0]), *residual = buffer_at(p, s->residual);
     float *c = buffer_at(p, s->out);
+    const int lda = p->buffer[s->in[0]].ld ? p->buffer[s->in[0]].ld : g->k;
+    const int ldc = p->buffer[s->out].ld ? p->buffer[s->out].ld : g->n;
     if (split_columns(g, s->rows, panels, threads)) {
         const struct share part = share_of(panels, thread, threads);
-        p->kernels->gemm(g, (int)s->rows, a, g->k, c, g->n, residual, g->n, (int)part.first,
+        p->kernels->gemm(g, 0, s->rows, a, lda, c, ldc, residual, g->n, (int)part.first,
                          (int)part.last);
         return;
     }
     const struct share part = share_of(s->rows, thread, threads);
-    p->kernels->gemm(g, (int)(part.last - part.first), a + part.first * g->k, g->k,
-                     c + part.first * g->n, g->n, residual ? residual + part.first * g->n : NULL,
-                     g->n, 0, panels);
+    p->kernels->gemm(g, part.first, part.last, a, lda, c, ldc, residual, g->n, 0, panels);
 }
 
 /* The window of one output pixel as a row of K*K*C values, zero outside of the image. */
@@ -72,8 +72,6 @@ static void window_row(const struct step *s, const float *image, int height, int
         }
     }
 }
-
-enum { CONV_ROWS = 56 };
 
 /* Convolution: a tile of windows into scratch, then the product with the weights. */
 void run_conv(const struct plan *p, const struct step *s, int thread, int threads)
@@ -94,7 +92,7 @@ void run_conv(const struct plan *p, const struct step *s, int thread, int thread
                        height, width, (int)(pixel / out_width), (int)(pixel % out_width),
                        tile + (size_t)r * g->k);
         }
-        p->kernels->gemm(g, rows, tile, g->k, c + first * g->n, g->n, NULL, 0, 0, panels);
+        p->kernels->gemm(g, 0, rows, tile, g->k, c + first * g->n, g->n, NULL, 0, 0, panels);
     }
 }
 
@@ -131,7 +129,7 @@ void run_dcnv3(const struct plan *p, const struct step *s, int thread, int threa
     const struct dcnv3_plan *d = &s->dcnv3;
     const int channels = d->groups * d->group_channels;
     const struct share part = share_of(s->rows / d->out_width, thread, threads);
-    const size_t image = (size_t)d->height * d->width * channels;
+    const size_t image = (size_t)(d->height + 2) * (d->width + 2) * channels;
     for (int64_t r = part.first; r < part.last; r++) {
         const int y = (int)(r % d->out_height);
         const size_t pixel = (size_t)r * d->out_width;
@@ -139,9 +137,9 @@ void run_dcnv3(const struct plan *p, const struct step *s, int thread, int threa
         const float *branch = buffer_at(p, s->in[1]) + pixel * s->branch;
         float *out = buffer_at(p, s->out) + pixel * channels;
         p->kernels->dcnv3(d, value, branch, s->branch, y, y + 1, scratch_of(p, thread), out);
-        if (s->scale_column >= 0)
+        if (s->scale_column >= 0)           /* output pixel = input pixel: one frame row */
             p->kernels->center_scale(d->out_width, d->groups, d->group_channels, out,
-                                     buffer_at(p, s->in[0]) + pixel * channels,
+                                     value + ((size_t)(y + 1) * (d->width + 2) + 1) * channels,
                                      branch + s->scale_column, s->branch, out);
     }
 }

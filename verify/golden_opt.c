@@ -63,7 +63,7 @@ bool golden_opt(const struct pair *p, const char *name, struct findings *found, 
             found->skipped++;
             continue;
         }
-        snprintf(unit, sizeof unit, "%s opt-%s", name, kernel_names[i]);
+        snprintf(unit, sizeof unit, "%s/opt-%s", name, kernel_names[i]);
         if (run_isa(p, unit, kernel_names[i], found, &why))
             continue;
         if (why.code != EXIT_NOT_BUILT)

@@ -1,63 +1,43 @@
-/* DCNv3: for each output pixel a table of its sampling points - four corners and four
- * weights each, computed with the points of all groups in the lanes - then, group by
- * group, the weighted sum with channels in the lanes. Corners outside of the image get
- * weight 0 and a legal address, so the sum has no branches. */
+/* DCNv3: for each output pixel a table of its sampling points - the upper left corner and
+ * four weights each, computed with the points of all groups in the lanes - then, group by
+ * group, the weighted sum with channels in the lanes. The image's frame of zeros makes
+ * every clamped point legal, so the sum has no branches. */
 #include "../simd.h"
 
 #include "../kernels.h"
 
-/* Tables of one pixel, [taps] each. */
+/* Tables of one pixel, one entry per tap. */
 struct points {
-    int32_t *corner[4];         /* offset of the corner's first channel, without the group */
+    int32_t *corner;            /* upper left corner, in floats from the frame's start */
     float *weight[4];           /* bilinear weight times modulation */
     float *modulation;          /* exp of the logits, not yet divided by their sum */
 };
 
-/* In-range test, lower index and fraction along one axis. A coordinate that is NaN or
- * outside of (-1, size) makes `inside` false. */
-INLINE void split(vf at, int size, vi *inside, vi *low, vf *fraction)
+/* Clamped to the frame, where [-1, size] is [0, size + 1]; NaN becomes 0. */
+INLINE vf clamp(vf at, int size)
 {
-    *inside = (at > -1.0f) & (at < (float)size);
-    at = vselect(*inside, at, vset(0.0f));
-    *low = vfloor(at);
-    *fraction = at - __builtin_convertvector(*low, vf);
-}
-
-INLINE vi clamp(vi v, int most)
-{
-    return vmin_int(vmax_int(v, (vi){0}), most - (vi){0});
+    return vmin(vmax(at, vset(0.0f)), vset((float)(size + 1)));
 }
 
 INLINE void set_up(const struct dcnv3_plan *p, const float *branch, int oy, int ox,
                    const struct points *t)
 {
-    const int channels = p->groups * p->group_channels;
+    const int pixel = p->groups * p->group_channels, row = (p->width + 2) * pixel;
     const float fx = (float)(ox * p->stride_x), fy = (float)(oy * p->stride_y);
     for (int i = 0; i < p->taps; i += LANES) {
-        vi in_x, in_y, x0, y0;
-        vf lx, ly, m = vload(t->modulation + i);
-        split(vload(p->base_x + i) + fx + vload(branch + i) * p->offset_scale, p->width, &in_x,
-              &x0, &lx);
-        split(vload(p->base_y + i) + fy + vload(branch + p->taps + i) * p->offset_scale,
-              p->height, &in_y, &y0, &ly);
-        m = vselect(in_x & in_y, m, vset(0.0f));
-        const vi x1 = x0 + 1, y1 = y0 + 1;
-        const vf wx0 = vselect(x0 >= 0, 1.0f - lx, vset(0.0f));
-        const vf wx1 = vselect(x1 < p->width, lx, vset(0.0f));
-        const vf wy0 = vselect(y0 >= 0, (1.0f - ly) * m, vset(0.0f));
-        const vf wy1 = vselect(y1 < p->height, ly * m, vset(0.0f));
-        const vi left = clamp(x0, p->width - 1) * channels;
-        const vi right = clamp(x1, p->width - 1) * channels;
-        const vi up = clamp(y0, p->height - 1) * (p->width * channels);
-        const vi down = clamp(y1, p->height - 1) * (p->width * channels);
-        vstore_int(t->corner[0] + i, up + left);
-        vstore_int(t->corner[1] + i, up + right);
-        vstore_int(t->corner[2] + i, down + left);
-        vstore_int(t->corner[3] + i, down + right);
-        vstore(t->weight[0] + i, wy0 * wx0);
-        vstore(t->weight[1] + i, wy0 * wx1);
-        vstore(t->weight[2] + i, wy1 * wx0);
-        vstore(t->weight[3] + i, wy1 * wx1);
+        const vf m = vload(t->modulation + i);
+        const vf x = clamp(vload(p->base_x + i) + fx + vload(branch + i) * p->offset_scale,
+                           p->width);
+        const vf y = clamp(vload(p->base_y + i) + fy
+                           + vload(branch + p->taps + i) * p->offset_scale, p->height);
+        const vi x0 = __builtin_convertvector(x, vi), y0 = __builtin_convertvector(y, vi);
+        const vf lx = x - __builtin_convertvector(x0, vf), ly = y - __builtin_convertvector(y0, vf);
+        const vf down = ly * m, up = m - down;
+        vstore_int(t->corner + i, y0 * row + x0 * pixel);
+        vstore(t->weight[0] + i, up - up * lx);
+        vstore(t->weight[1] + i, up * lx);
+        vstore(t->weight[2] + i, down - down * lx);
+        vstore(t->weight[3] + i, down * lx);
     }
 }
 
@@ -73,6 +53,26 @@ static void groups_apart(const struct dcnv3_plan *p, const float *logits, float 
     }
 }
 
+/* Of exactly `count` values: the last vector overlaps the one before. */
+INLINE void extremes(const float *x, int count, float *largest, float *smallest)
+{
+    if (count < LANES) {
+        *largest = *smallest = x[0];
+        for (int i = 1; i < count; i++) {
+            *largest = x[i] > *largest ? x[i] : *largest;
+            *smallest = x[i] < *smallest ? x[i] : *smallest;
+        }
+        return;
+    }
+    vf most = vload(x + count - LANES), least = most;
+    for (int i = 0; i + LANES <= count; i += LANES) {
+        most = vmax(most, vload(x + i));
+        least = vmin(least, vload(x + i));
+    }
+    *largest = vlargest(most);
+    *smallest = -vlargest(-least);
+}
+
 /* exp(logit - maximum) for all points, and per group 1 / sum. */
 INLINE void modulate(const struct dcnv3_plan *p, const float *logits, const struct points *t,
                      float *inverse)
@@ -83,12 +83,8 @@ INLINE void modulate(const struct dcnv3_plan *p, const float *logits, const stru
             inverse[g] = 1;
         return;
     }
-    vf most = vload(logits), least = most;          /* padding repeats the last logit */
-    for (int i = LANES; i < p->taps; i += LANES) {
-        most = vmax(most, vload(logits + i));
-        least = vmin(least, vload(logits + i));
-    }
-    float largest = vlargest(most), smallest = -vlargest(-least);
+    float largest, smallest;
+    extremes(logits, p->taps, &largest, &smallest);
     const float *from = logits;
     if (!(largest - smallest < 60)) {
         groups_apart(p, logits, t->modulation);
@@ -108,19 +104,23 @@ INLINE void modulate(const struct dcnv3_plan *p, const float *logits, const stru
 
 /* `vectors` vectors of channels of one group: sum over its points. */
 INLINE void gather(const struct points *t, int first, int points, const float *value,
-                   const int vectors, float scale, float *out)
+                   const size_t pixel, const size_t row, const int vectors, float scale,
+                   float *out)
 {
     vf a[2][4];
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++)
         a[v][0] = a[v][1] = a[v][2] = a[v][3] = (vf){0};
     for (int k = first; k < first + points; k++) {
+        const float *up = value + t->corner[k], *down = up + row;
+        const float w0 = t->weight[0][k], w1 = t->weight[1][k];
+        const float w2 = t->weight[2][k], w3 = t->weight[3][k];
 #pragma GCC unroll 4
-        for (int corner = 0; corner < 4; corner++) {
-            const float w = t->weight[corner][k], *from = value + t->corner[corner][k];
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++)
-                a[v][corner] += vload(from + v * LANES) * w;
+        for (int v = 0; v < vectors; v++) {
+            a[v][0] += vload(up + v * LANES) * w0;
+            a[v][1] += vload(up + pixel + v * LANES) * w1;
+            a[v][2] += vload(down + v * LANES) * w2;
+            a[v][3] += vload(down + pixel + v * LANES) * w3;
         }
     }
 #pragma GCC unroll 4
@@ -130,13 +130,15 @@ INLINE void gather(const struct points *t, int first, int points, const float *v
 
 /* Channels that do not fill vectors. */
 static void gather_any(const struct points *t, int first, int points, const float *value,
-                       int channels, float scale, float *out)
+                       size_t pixel, size_t row, int channels, float scale, float *out)
 {
     for (int c = 0; c < channels; c++) {
         float sum = 0;
-        for (int k = first; k < first + points; k++)
-            for (int corner = 0; corner < 4; corner++)
-                sum += value[t->corner[corner][k] + c] * t->weight[corner][k];
+        for (int k = first; k < first + points; k++) {
+            const float *up = value + t->corner[k] + c, *down = up + row;
+            sum += up[0] * t->weight[0][k] + up[pixel] * t->weight[1][k]
+                 + down[0] * t->weight[2][k] + down[pixel] * t->weight[3][k];
+        }
         out[c] = sum * scale;
     }
 }
@@ -144,26 +146,27 @@ static void gather_any(const struct points *t, int first, int points, const floa
 INLINE void gather_group(const struct dcnv3_plan *p, const struct points *t, int g,
                          const float *value, float scale, float *out)
 {
-    const int first = g * p->points;
+    const int first = g * p->points, channels = p->group_channels;
+    const size_t pixel = (size_t)p->groups * channels, row = pixel * (p->width + 2);
     int c = 0;
-    for (; c + 2 * LANES <= p->group_channels; c += 2 * LANES)
-        gather(t, first, p->points, value + c, 2, scale, out + c);
-    for (; c + LANES <= p->group_channels; c += LANES)
-        gather(t, first, p->points, value + c, 1, scale, out + c);
-    if (c < p->group_channels)
-        gather_any(t, first, p->points, value + c, p->group_channels - c, scale, out + c);
+    for (; c + 2 * LANES <= channels; c += 2 * LANES)
+        gather(t, first, p->points, value + c, pixel, row, 2, scale, out + c);
+    for (; c + LANES <= channels; c += LANES)
+        gather(t, first, p->points, value + c, pixel, row, 1, scale, out + c);
+    if (c < channels)
+        gather_any(t, first, p->points, value + c, pixel, row, channels - c, scale, out + c);
 }
 
 void K(dcnv3)(const struct dcnv3_plan *p, const float *value, const float *branch, int ldb,
               int y0, int y1, float *scratch, float *out)
 {
-    struct points t;
-    for (int i = 0; i < 4; i++) {
-        t.weight[i] = scratch + (size_t)i * p->taps;
-        t.corner[i] = (int32_t *)(scratch + (size_t)(4 + i) * p->taps);
-    }
-    t.modulation = scratch + (size_t)8 * p->taps;
-    float *inverse = scratch + (size_t)9 * p->taps;
+    const int padded = round_up(p->taps, 16);
+    const struct points t = {
+        .corner = (int32_t *)scratch, .modulation = scratch + padded,
+        .weight = {scratch + 2 * padded, scratch + 3 * padded, scratch + 4 * padded,
+                   scratch + 5 * padded},
+    };
+    float *inverse = scratch + 6 * padded;
     for (int oy = y0; oy < y1; oy++) {
         for (int ox = 0; ox < p->out_width; ox++, branch += ldb) {
             modulate(p, branch + 2 * p->taps, &t, inverse);

@@ -8,7 +8,7 @@
 
 /* Registers: 2 columns of vectors, as many rows as leave room for both B vectors and a
  * broadcast. AVX-512 has 32 registers, the others 16. */
-enum { ROWS = LANES == 16 ? 14 : 6, PANEL = 2 * LANES, BLOCK_BYTES = 192 << 10 };
+enum { ROWS = LANES == 16 ? 14 : 6, PANEL = 2 * LANES, BLOCK_BYTES = 512 << 10 };
 
 size_t K(gemm_packed_size)(int n, int k)
 {
@@ -51,17 +51,20 @@ INLINE void finish_row(const struct gemm *g, vf c0, vf c1, float *c, const float
 }
 
 /* `rows` is a constant in every call, so the loops over it unroll into registers. */
-INLINE void tile(const int rows, const struct gemm *g, const float *a, int lda, const float *b,
-                 float *c, int ldc, const float *residual, int ldr, int column)
+INLINE void tile(const int rows, const struct gemm *g, int64_t m, const float *a, int lda,
+                 const float *b, float *c, int ldc, const float *residual, int ldr, int column,
+                 const float *ahead)
 {
+    const int step = ahead == b ? 0 : PANEL;
     vf sum[ROWS][2];
     const int columns = g->n - column < PANEL ? g->n - column : PANEL;
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
         sum[r][0] = sum[r][1] = (vf){0};
-    for (int i = 0; i < g->k; i++, b += PANEL) {
+    for (int i = 0; i < g->k; i++, b += PANEL, ahead += step) {
         const vf b0 = vload(b), b1 = vload(b + LANES);
-        __builtin_prefetch(b + 16 * PANEL);
+        __builtin_prefetch(ahead);
+        __builtin_prefetch(ahead + 16);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
             const float x = a[(size_t)r * lda + i];
@@ -69,15 +72,20 @@ INLINE void tile(const int rows, const struct gemm *g, const float *a, int lda, 
             sum[r][1] += b1 * x;
         }
     }
-    for (int r = 0; r < rows; r++)
-        finish_row(g, sum[r][0], sum[r][1], c + (size_t)r * ldc,
-                   residual ? residual + (size_t)r * ldr : NULL, column, columns);
+    for (int r = 0; r < rows; r++) {
+        const int64_t to = g->frame_width ? frame_row(m + r, g->frame_height, g->frame_width)
+                                          : m + r;
+        finish_row(g, sum[r][0], sum[r][1], c + to * ldc,
+                   residual ? residual + (m + r) * ldr : NULL, column, columns);
+    }
 }
 
-#define TILE(rows) case rows: tile(rows, g, a, lda, b, c, ldc, residual, ldr, column); break
+#define TILE(rows) \
+    case rows: tile(rows, g, m, a, lda, b, c, ldc, residual, ldr, column, ahead); break
 
-static void any_tile(int rows, const struct gemm *g, const float *a, int lda, const float *b,
-                     float *c, int ldc, const float *residual, int ldr, int column)
+static void any_tile(int rows, const struct gemm *g, int64_t m, const float *a, int lda,
+                     const float *b, float *c, int ldc, const float *residual, int ldr,
+                     int column, const float *ahead)
 {
     switch (rows) {
         TILE(1); TILE(2); TILE(3); TILE(4); TILE(5); TILE(6);
@@ -87,20 +95,21 @@ static void any_tile(int rows, const struct gemm *g, const float *a, int lda, co
     }
 }
 
-void K(gemm)(const struct gemm *g, int m, const float *a, int lda, float *c, int ldc,
-             const float *residual, int ldr, int first, int last)
+void K(gemm)(const struct gemm *g, int64_t m0, int64_t m1, const float *a, int lda, float *c,
+             int ldc, const float *residual, int ldr, int first, int last)
 {
-    int block = (int)(BLOCK_BYTES / sizeof(float)) / g->k / ROWS * ROWS;
+    int64_t block = (int64_t)(BLOCK_BYTES / sizeof(float)) / g->k / ROWS * ROWS;
     block = block < ROWS ? ROWS : block;
-    for (int m0 = 0; m0 < m; m0 += block) {
-        const int rows = m - m0 < block ? m - m0 : block, tiles = (rows + ROWS - 1) / ROWS;
+    for (; m0 < m1; m0 += block) {
+        const int64_t rows = m1 - m0 < block ? m1 - m0 : block, tiles = (rows + ROWS - 1) / ROWS;
         for (int p = first; p < last; p++) {
             const float *b = g->packed + (size_t)p * PANEL * g->k;
-            for (int t = 0; t < tiles; t++) {       /* 49 rows are 13 + 12 + 12 + 12 */
-                const int r0 = m0 + (int)((int64_t)rows * t / tiles);
-                const int r1 = m0 + (int)((int64_t)rows * (t + 1) / tiles);
-                any_tile(r1 - r0, g, a + (size_t)r0 * lda, lda, b, c + (size_t)r0 * ldc, ldc,
-                         residual ? residual + (size_t)r0 * ldr : NULL, ldr, p * PANEL);
+            for (int64_t t = 0; t < tiles; t++) {   /* 49 rows are 13 + 12 + 12 + 12 */
+                const int64_t r0 = m0 + rows * t / tiles, r1 = m0 + rows * (t + 1) / tiles;
+                /* the panel's last tile fetches the next panel, which may be in memory */
+                const float *ahead = t == tiles - 1 && p + 1 < last ? b + (size_t)PANEL * g->k : b;
+                any_tile((int)(r1 - r0), g, r0, a + r0 * lda, lda, b, c, ldc, residual, ldr,
+                         p * PANEL, ahead);
             }
         }
     }

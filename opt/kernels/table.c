@@ -5,8 +5,8 @@
 
 size_t K(gemm_packed_size)(int n, int k);
 void K(gemm_pack)(int n, int k, const float *weight, float *packed);
-void K(gemm)(const struct gemm *g, int m, const float *a, int lda, float *c, int ldc,
-             const float *residual, int ldr, int first, int last);
+void K(gemm)(const struct gemm *g, int64_t m0, int64_t m1, const float *a, int lda, float *c,
+             int ldc, const float *residual, int ldr, int first, int last);
 void K(layer_norm)(int rows, int channels, float eps, const float *x, int ldx,
                    const float *weight, const float *bias, bool gelu, const float *residual,
                    int ldr, float *y, int ldy);
