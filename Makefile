@@ -16,7 +16,8 @@ TORCH   ?= 2.13.0
 WARN     = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes
 CFLAGS  ?= -O2 -g
 SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-BASE     = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANFLAGS) -I. -MMD -MP
+# One library serves static and shared linking: position-independent throughout.
+BASE     = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANFLAGS) -fPIC -I. -MMD -MP
 # The definition rounds after every operation, on every compiler.
 REFFLAGS = $(BASE) -ffp-contract=off
 HDF5_CFLAGS = $(shell pkg-config --cflags hdf5 2>/dev/null || pkg-config --cflags hdf5-serial)
@@ -41,17 +42,20 @@ DATA_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard datasets/*.c))
 VERIFY_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out verify/main.c,$(wildcard verify/*.c)))
 TESTS     := $(patsubst verify/tests/%.c,$(BUILD)/tests/%,$(wildcard verify/tests/test_*.c))
 PROGRAM   := $(BUILD)/internimage
+LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all help deps verify verify-full check check-unit tables figures goldens goldens-check venv clean
-all: $(PROGRAM)
+.PHONY: all help deps verify verify-full check check-unit tables figures example bench-rivals goldens goldens-check venv clean
+all: $(PROGRAM) $(LIBRARY)
 
 help:
 	@sed -n '3,7s/^# *//p' Makefile
 	@echo 'make tables         the tables of the paper, recomputed'
 	@echo 'make check-unit     the cmocka tests alone'
+	@echo 'make example        a program of 50 lines on the library, built and run'
 	@echo 'make figures        the pictures of docs/, redrawn'
 	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
+	@echo 'make bench-rivals   PyTorch, ONNX Runtime and OpenVINO beside ours, in one run'
 	@echo 'make goldens        remake all golden files with PyTorch'
 	@echo 'make goldens-check  test the PyTorch side; remake a golden file, compare it with the committed one'
 
@@ -91,10 +95,27 @@ $(BUILD)/verify/%.o: verify/%.c
 $(PROGRAM): $(OBJECTS)
 	$(Q)$(CC) $(SANFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
+$(BUILD)/libinternimage.a: $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# Only the public header's functions are visible.
+$(BUILD)/libinternimage.so: $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) opt/internimage.map
+	$(Q)$(CC) -shared $(SANFLAGS) -Wl,--version-script=opt/internimage.map $(filter %.o,$^) $(LDLIBS) -o $@
+
+# The example, against the shared library; and the header as C++.
+example: $(PROGRAM) $(LIBRARY)
+	$(CC) docs/example.c -Iopt -L$(BUILD) -linternimage -Wl,-rpath,$(abspath $(BUILD)) -o $(BUILD)/example
+	printf '\043include "opt/internimage.h"\nint main() { internimage_free(nullptr); return 0; }\n' | $(CXX) -x c++ -std=c++11 -Wall -Wextra -Werror -I. -fsyntax-only -
+	$(PROGRAM) weights t -o $(BUILD)/t.h5
+	$(BUILD)/example $(BUILD)/t.h5 datasets/photo/astronaut_224.ppm
+
 $(BUILD)/tests/%: verify/tests/%.c $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) $(filter %.c %.o,$^) $(LDLIBS) -lcmocka -o $@
 
+# Other flags are another build.
+$(OBJECTS): Makefile
 -include $(OBJECTS:.o=.d) $(TESTS:=.d)
 
 # --- run -----------------------------------------------------------------------
@@ -139,6 +160,10 @@ goldens-check: venv
 	cd datasets/torch && ../../$(VENV)/bin/python -m unittest test_torch
 	$(VENV)/bin/python datasets/torch/make_goldens.py --out $(BUILD)/goldens --only pico
 	$(VENV)/bin/python datasets/torch/compare_goldens.py datasets/goldens/pico.h5 $(BUILD)/goldens/pico.h5
+
+bench-rivals: venv $(PROGRAM)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check onnx onnxruntime openvino || echo 'SKIPPED: a rival could not be installed'
+	TMPDIR=$(BUILD) $(VENV)/bin/python verify/rivals.py --program $(PROGRAM) --out results/rivals.json
 
 verify-full: venv $(PROGRAM)
 	@mkdir -p $(BUILD)/goldens

@@ -551,7 +551,8 @@ static bool compile_all(struct compiler *c)
     return true;
 }
 
-bool plan_compile(struct plan *p, float *const *params, struct error *e)
+bool plan_compile(struct plan *p, float *const *params, const struct plan_options *o,
+                  struct error *e)
 {
     const struct graph *g = p->graph;
     const size_t most = (size_t)g->nodes + 1;   /* a node makes at most one step of its own */
@@ -566,6 +567,9 @@ bool plan_compile(struct plan *p, float *const *params, struct error *e)
     for (size_t i = 0; ok && i < most; i++)
         p->buffer_of[i] = -1;
     ok = ok ? compile_all(&c) : fail(e, EXIT_USAGE, "out of memory for a plan");
+    for (int i = 0; ok && i < o->kept_count; i++)
+        if (o->kept[i] && p->buffer_of[o->kept[i]->id] >= 0)
+            p->buffer[p->buffer_of[o->kept[i]->id]].last = p->steps;
     free(c.readers);
     free(c.reader);
     free(c.done);

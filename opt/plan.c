@@ -81,7 +81,7 @@ struct plan *plan_new(const struct graph *g, float *const *params, struct plan_o
     p->kernels = kernels;
     p->keep = o.keep;
     p->threads = o.threads > 0 ? o.threads : omp_get_max_threads();
-    bool ok = plan_compile(p, params, e) && lay_out(p);
+    bool ok = plan_compile(p, params, &o, e) && lay_out(p);
     for (int i = 0; ok && i < p->steps; i++)
         if (p->step[i].scratch > p->scratch_size)
             p->scratch_size = (p->step[i].scratch + 15) / 16 * 16;

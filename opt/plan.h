@@ -12,6 +12,8 @@ struct plan_options {
     const char *isa;            /* NULL: the best there is, or INTERNIMAGE_ISA */
     int threads;                /* 0: as many as OpenMP would use */
     bool keep;                  /* every step's result stays readable after a run */
+    const struct node *const *kept; /* or only those of these nodes (NULLs are skipped) */
+    int kept_count;
 };
 
 /* `params[i]`: the values of graph parameter i; not needed after the call. NULL after

@@ -68,7 +68,8 @@ static inline float *buffer_at(const struct plan *p, int index)
 }
 
 /* compile.c */
-bool plan_compile(struct plan *p, float *const *params, struct error *e);
+bool plan_compile(struct plan *p, float *const *params, const struct plan_options *o,
+                  struct error *e);
 /* Memory that lives as long as the plan, 64-byte aligned, zeroed; NULL when short. */
 float *plan_own(struct plan *p, size_t floats);
 

@@ -3,13 +3,11 @@
 #include "options.h"
 
 #include "datasets/image.h"
-#include "datasets/weights_file.h"
-#include "ref/ref.h"
+#include "opt/internimage.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void print_best(const float *logits, int classes, int count)
 {
@@ -33,21 +31,21 @@ static void print_best(const float *logits, int classes, int count)
 
 static bool run(const char *weights, const char *image, struct error *e)
 {
-    struct internimage_config c;
     int height, width;
+    char why[sizeof e->text];
     float *x = image_read(image, &height, &width, e);
-    struct graph *g = x && weights_config(weights, &c, e)
-                    ? internimage_graph(&c, 1, height, width, e) : NULL;
-    struct ref32_run *r = g ? ref32_run_new(g, e) : NULL;
-    bool ok = r && weights_read(weights, g, r->param, e);
-    if (ok) {
-        const struct node *last = g->node[g->nodes - 1];
-        memcpy(r->value[0], x, (size_t)shape_count(&g->node[0]->shape) * sizeof *x);
-        ref32_run_forward(r, NULL, NULL);
-        print_best(r->value[last->id], (int)shape_count(&last->shape), 5);
+    struct internimage *m = x ? internimage_load(weights, 1, height, width, 0, why, sizeof why)
+                              : NULL;
+    float *logits = m ? malloc((size_t)internimage_classes(m) * sizeof *logits) : NULL;
+    if (logits) {
+        internimage_run(m, x, logits);
+        print_best(logits, internimage_classes(m), 5);
+    } else if (x) {
+        fail(e, EXIT_BAD_FILE, "%s", m ? "out of memory" : why);
     }
-    ref32_run_free(r);
-    graph_free(g);
+    bool ok = logits != NULL;
+    free(logits);
+    internimage_free(m);
     free(x);
     return ok;
 }
