@@ -459,31 +459,104 @@ static bool set_base(struct compiler *c, const struct node *core, int count, str
     return (x && y) || fail(c->error, EXIT_USAGE, "out of memory for '%s'", core->name);
 }
 
+/* Copies a plain value into a frame of its own, in a step before the one that samples. */
+static int compile_frame(struct compiler *c, const struct node *reader, int batch, int height,
+                         int width, int channels)
+{
+    struct step *s = new_step(c, run_frame, "frame", reader);
+    s->in[0] = use(c, reader->in[0]);
+    s->rows = (int64_t)batch * height * width;
+    s->dcnv2.height = height;
+    s->dcnv2.width = width;
+    s->dcnv2.channels = channels;
+    s->out = new_buffer(c, (int64_t)frame_size(batch, height, width, channels));
+    struct buffer *b = &c->p->buffer[s->out];
+    b->frame_height = height;
+    b->frame_width = width;
+    b->first = 0;
+    b->last = INT32_MAX;
+    c->p->steps++;
+    return s->out;
+}
+
+/* A bare operator: its offsets and modulations are values like others. */
+static void compile_pack(struct compiler *c, const struct node *core, int taps, int *branch)
+{
+    struct step *s = new_step(c, run_pack, "pack", core);
+    s->in[0] = use(c, core->in[1]);
+    s->in[1] = use(c, core->in[2]);
+    s->channels = taps;
+    s->out = new_buffer(c, s->rows * 3 * taps + 64);
+    *branch = s->out;
+    c->p->steps++;
+}
+
+static bool compile_dcnv2(struct compiler *c, const struct node *n)
+{
+    const struct attr *a = &n->attr;
+    const struct shape *in = &n->in[0]->shape;
+    const int channels = (int)in->dim[1], taps = a->y.kernel * a->x.kernel;
+    const int k = channels * taps, out = a->out_channels;
+    if (a->groups != 1)
+        return refuse_node(c, n, "it has weight groups");
+    if (shape_count(in) / in->dim[0] > INT32_MAX / 2)
+        return refuse_node(c, n, "an image has more than 2^30 values");
+    const int frame = compile_frame(c, n, (int)in->dim[0], (int)in->dim[2], (int)in->dim[3],
+                                    channels);
+    struct step *s = new_step(c, run_dcnv2, "dcnv2", n);
+    float *weight = malloc((size_t)out * k * sizeof *weight);
+    for (int o = 0; weight && o < out; o++)     /* OIHW to O, H, W, I */
+        for (int i = 0; i < channels; i++)
+            for (int t = 0; t < taps; t++)
+                weight[(size_t)o * k + (size_t)t * channels + i] =
+                    param(c, n, 0)[((size_t)o * channels + i) * taps + t];
+    s->dcnv2 = (struct dcnv2_plan){
+        .channels = channels, .height = (int)in->dim[2], .width = (int)in->dim[3],
+        .out_height = (int)n->shape.dim[2], .out_width = (int)n->shape.dim[3],
+        .offset_groups = a->offset_groups, .kernel_y = a->y.kernel, .kernel_x = a->x.kernel,
+        .stride_y = a->y.stride, .stride_x = a->x.stride, .pad_y = a->y.pad, .pad_x = a->x.pad,
+        .dilation_y = a->y.dilation, .dilation_x = a->x.dilation,
+    };
+    s->rows = n->shape.dim[0] * n->shape.dim[2] * n->shape.dim[3];
+    s->scratch = (size_t)DCNV2_ROWS * (size_t)(k + 16 + out);
+    s->in[0] = frame;
+    s->in[1] = use(c, n->in[1]);
+    s->in[2] = n->inputs > 2 ? use(c, n->in[2]) : -1;
+    bool ok = weight && set_gemm(c, s, out, k, weight, a->bias ? param(c, n, 1) : NULL);
+    emit(c, s, n);
+    free(weight);
+    return ok || fail(c->error, EXIT_USAGE, "out of memory for '%s'", n->name);
+}
+
 static bool compile_dcnv3(struct compiler *c, const struct node *core)
 {
     struct dcn_module m;
     const struct attr *a = &core->attr;
     const struct shape *in = &core->in[0]->shape;
     const int points = a->y.kernel * a->x.kernel - a->remove_center, count = a->groups * points;
-    int branch, width;
-    if (!find_module(c, core, &m) || c->p->buffer_of[core->in[0]->id] < 0
-        || !c->p->buffer[c->p->buffer_of[core->in[0]->id]].frame_width)
-        return refuse_node(c, core, "its offsets and masks are not linear layers of one branch");
+    const bool module = find_module(c, core, &m);
+    int branch, width = 3 * count, frame = c->p->buffer_of[core->in[0]->id];
     if (shape_count(in) / in->dim[0] > INT32_MAX)
         return refuse_node(c, core, "an image has more than 2^31 values");
-    if (!compile_branch(c, &m, count, &branch, &width))
+    if (frame < 0 || !c->p->buffer[frame].frame_width)
+        frame = compile_frame(c, core, (int)in->dim[0], (int)in->dim[1], (int)in->dim[2],
+                              (int)in->dim[3]);
+    if (!module)
+        compile_pack(c, core, count, &branch);
+    else if (!compile_branch(c, &m, count, &branch, &width))
         return false;
-    struct step *s = new_step(c, run_dcnv3, m.mix ? "softmax+dcnv3+scale" : "softmax+dcnv3", core);
+    struct step *s = new_step(c, run_dcnv3, !module ? "dcnv3" : m.mix ? "softmax+dcnv3+scale"
+                                                                 : "softmax+dcnv3", core);
     s->dcnv3 = (struct dcnv3_plan){
         .height = (int)in->dim[1], .width = (int)in->dim[2],
         .out_height = (int)core->shape.dim[1], .out_width = (int)core->shape.dim[2],
         .groups = a->groups, .group_channels = (int)in->dim[3] / a->groups, .points = points,
         .taps = count, .stride_y = a->y.stride, .stride_x = a->x.stride,
-        .offset_scale = (float)a->offset_scale, .softmax = true,
+        .offset_scale = (float)a->offset_scale, .softmax = module,
     };
     if (!set_base(c, core, count, &s->dcnv3))
         return false;
-    s->in[0] = use(c, core->in[0]);
+    s->in[0] = frame;
     s->in[1] = branch;
     c->p->buffer[branch].last = c->p->steps;
     s->branch = width;
@@ -512,13 +585,43 @@ static bool compile_plain(struct compiler *c, const struct node *n, step_functio
     return true;
 }
 
+/* An input of the graph. NCHW images are read by to_nhwc directly. */
+static bool compile_input(struct compiler *c, const struct node *n, int index)
+{
+    const struct node *r = c->readers[n->id] == 1 ? c->reader[n->id] : NULL;
+    c->done[n->id] = true;
+    if (r && r->op == OP_to_nhwc)
+        return true;
+    struct step *s = new_step(c, run_copy, "input", n);
+    s->input = index;
+    emit(c, s, n);
+    return true;
+}
+
+static int input_index(const struct compiler *c, const struct node *n)
+{
+    int index = 0;
+    for (int i = 0; i < n->id; i++)
+        index += c->g->node[i]->op == OP_input;
+    return index;
+}
+
+static bool compile_to_nhwc(struct compiler *c, const struct node *n)
+{
+    if (n->in[0]->op != OP_input || c->p->buffer_of[n->in[0]->id] >= 0)
+        return refuse_node(c, n, "it is not at the graph's input");
+    struct step *s = new_step(c, run_to_nhwc, "to_nhwc", n);
+    s->input = input_index(c, n->in[0]);
+    emit(c, s, n);
+    return true;
+}
+
 static bool compile_node(struct compiler *c, const struct node *n)
 {
     switch (n->op) {
-    case OP_input: return c->done[n->id] = true;
-    case OP_to_nhwc:
-        return n->in[0]->op == OP_input ? compile_plain(c, n, run_to_nhwc, &n->shape)
-                                        : refuse_node(c, n, "it is not at the graph's input");
+    case OP_input: return compile_input(c, n, input_index(c, n));
+    case OP_to_nhwc: return compile_to_nhwc(c, n);
+    case OP_dcnv2: return compile_dcnv2(c, n);
     case OP_linear: return compile_linear(c, n);
     case OP_conv2d: return compile_conv(c, n);
     case OP_dwconv2d: return compile_dwconv(c, n);
@@ -555,10 +658,10 @@ bool plan_compile(struct plan *p, float *const *params, const struct plan_option
                   struct error *e)
 {
     const struct graph *g = p->graph;
-    const size_t most = (size_t)g->nodes + 1;   /* a node makes at most one step of its own */
+    const size_t most = (size_t)g->nodes + 1;   /* a node makes at most three steps */
     struct compiler c = {.p = p, .g = g, .params = params, .error = e};
-    p->step = calloc(2 * most, sizeof *p->step);
-    p->buffer = calloc(2 * most, sizeof *p->buffer);
+    p->step = calloc(3 * most, sizeof *p->step);
+    p->buffer = calloc(3 * most, sizeof *p->buffer);
     p->buffer_of = malloc(most * sizeof *p->buffer_of);
     c.readers = calloc(most, sizeof *c.readers);
     c.reader = calloc(most, sizeof *c.reader);

@@ -37,6 +37,14 @@ struct dcnv3_plan {
     bool softmax;                       /* the third plane holds logits, not modulations */
 };
 
+/* Sampling of a DCNv2 layer: torchvision's offset and mask planes, the image in a frame. */
+struct dcnv2_plan {
+    int channels, height, width;        /* of the image, without border */
+    int out_height, out_width, offset_groups;
+    int kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x;
+};
+enum { DCNV2_ROWS = 56 };               /* most pixels per call */
+
 struct dwconv {
     int height, width, channels, kernel;
     const float *weight, *bias;         /* [kernel * kernel][channels], [channels] */
@@ -64,6 +72,10 @@ struct kernels {
      * says of the first pixel of row y0, pixels ldb apart; scratch: dcnv3_scratch() floats, 64-byte aligned. */
     void (*dcnv3)(const struct dcnv3_plan *p, const float *value, const float *branch, int ldb,
                   int y0, int y1, float *scratch, float *out);
+    /* Rows [first, first + rows) of the pixels of one image: a[row][tap][channel], the left
+     * factor of the product with the weights. mask may be NULL. */
+    void (*dcnv2)(const struct dcnv2_plan *p, const float *value, const float *offset,
+                  const float *mask, int first, int rows, float *a, int lda);
     /* output = core (1 - sigmoid(logit)) + value sigmoid(logit), logit per group. */
     void (*center_scale)(int rows, int groups, int group_channels, const float *core,
                          const float *value, const float *logits, int ldl, float *out);

@@ -96,7 +96,7 @@ void internimage_free(struct internimage *m)
 
 void internimage_run(struct internimage *m, const float *image, float *logits)
 {
-    plan_run(m->plan, image, logits);
+    plan_run(m->plan, &image, logits);
 }
 
 int internimage_classes(const struct internimage *m)

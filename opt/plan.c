@@ -110,10 +110,10 @@ void plan_free(struct plan *p)
 }
 
 /* One parallel region for the whole run; a barrier after every step. */
-void plan_run(struct plan *p, const float *input, float *output)
+void plan_run(struct plan *p, const float *const *inputs, float *output)
 {
     const struct node *last = p->graph->node[p->graph->nodes - 1];
-    p->input = input;
+    p->inputs = inputs;
 #pragma omp parallel num_threads(p->threads)
     {
         const int thread = omp_get_thread_num(), threads = omp_get_num_threads();

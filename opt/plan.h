@@ -22,8 +22,9 @@ struct plan *plan_new(const struct graph *g, float *const *params, struct plan_o
                       struct error *e);
 void plan_free(struct plan *p);
 
-/* input: the graph's input node, in its layout; output: shape of the last node. */
-void plan_run(struct plan *p, const float *input, float *output);
+/* inputs: the graph's input nodes in order, in their layout; output: shape of the last
+ * node. */
+void plan_run(struct plan *p, const float *const *inputs, float *output);
 
 /* What a step leaves behind: the value of one node, or NULL when it was fused away or
  * its memory reused (see `keep`). */

@@ -32,6 +32,8 @@ struct step {
     struct gemm gemm;
     struct dwconv dwconv;
     struct dcnv3_plan dcnv3;
+    struct dcnv2_plan dcnv2;
+    int input;                  /* which of the graph's inputs */
     const float *weight, *bias; /* of a norm */
     float eps;
     bool gelu;
@@ -58,7 +60,7 @@ struct plan {
     float **owned;              /* packed weights and tables */
     int owned_count;
     size_t owned_bytes;
-    const float *input;
+    const float *const *inputs; /* of the run going on */
     int runs;
 };
 
@@ -74,7 +76,7 @@ bool plan_compile(struct plan *p, float *const *params, const struct plan_option
 float *plan_own(struct plan *p, size_t floats);
 
 /* steps.c */
-step_function run_to_nhwc, run_gemm, run_conv, run_layer_norm, run_dwconv, run_dcnv3, run_unary,
+step_function run_to_nhwc, run_copy, run_frame, run_pack, run_dcnv2, run_gemm, run_conv, run_layer_norm, run_dwconv, run_dcnv3, run_unary,
     run_add, run_mean, run_softmax, run_attention, run_pixel_shuffle;
 
 #endif

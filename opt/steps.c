@@ -27,7 +27,7 @@ void run_to_nhwc(const struct plan *p, const struct step *s, int thread, int thr
     const struct share part = share_of(to->dim[0] * pixels, thread, threads);
     for (int64_t i = part.first; i < part.last; i++)
         for (int64_t c = 0; c < channels; c++)
-            out[i * channels + c] = p->input[(i / pixels * channels + c) * pixels + i % pixels];
+            out[i * channels + c] = p->inputs[s->input][(i / pixels * channels + c) * pixels + i % pixels];
 }
 
 /* Small weights are read by every thread, with a share of the rows each; large ones are
@@ -229,5 +229,78 @@ void run_pixel_shuffle(const struct plan *p, const struct step *s, int thread, i
         float *out = buffer_at(p, s->out) + i * channels;
         for (int c = 0; c < channels; c++)
             out[c] = in[(size_t)c * r * r];
+    }
+}
+
+void run_copy(const struct plan *p, const struct step *s, int thread, int threads)
+{
+    const struct share part = share_of(s->rows * s->channels, thread, threads);
+    memcpy(buffer_at(p, s->out) + part.first, p->inputs[s->input] + part.first,
+           (size_t)(part.last - part.first) * sizeof(float));
+}
+
+/* A plain tensor, NHWC or (for DCNv2) NCHW, into a frame. */
+void run_frame(const struct plan *p, const struct step *s, int thread, int threads)
+{
+    const int height = s->dcnv2.height, width = s->dcnv2.width, channels = s->dcnv2.channels;
+    const bool nchw = s->node->op == OP_dcnv2;
+    const int64_t pixels = (int64_t)height * width;
+    const struct share part = share_of(s->rows, thread, threads);
+    const float *in = buffer_at(p, s->in[0]);
+    for (int64_t m = part.first; m < part.last; m++) {
+        float *out = buffer_at(p, s->out) + frame_row(m, height, width) * channels;
+        if (!nchw) {
+            memcpy(out, in + m * channels, (size_t)channels * sizeof *out);
+            continue;
+        }
+        const float *from = in + m / pixels * pixels * channels + m % pixels;
+        for (int c = 0; c < channels; c++)
+            out[c] = from[c * pixels];
+    }
+}
+
+/* Offsets and modulations of a bare DCNv3 operator, ordered as its kernel reads them. */
+void run_pack(const struct plan *p, const struct step *s, int thread, int threads)
+{
+    const int taps = s->channels;
+    const struct share part = share_of(s->rows, thread, threads);
+    for (int64_t r = part.first; r < part.last; r++) {
+        const float *offset = buffer_at(p, s->in[0]) + r * 2 * taps;
+        const float *mask = buffer_at(p, s->in[1]) + r * taps;
+        float *out = buffer_at(p, s->out) + r * 3 * taps;
+        for (int t = 0; t < taps; t++) {
+            out[t] = offset[2 * t];
+            out[taps + t] = offset[2 * t + 1];
+            out[2 * taps + t] = mask[t];
+        }
+    }
+}
+
+/* Sampling and product by tiles that stay in L2: the whole column matrix never exists. */
+void run_dcnv2(const struct plan *p, const struct step *s, int thread, int threads)
+{
+    const struct dcnv2_plan *d = &s->dcnv2;
+    const struct gemm *g = &s->gemm;
+    const int taps = d->kernel_y * d->kernel_x, lda = g->k + 16;
+    const int panels = (g->n + p->kernels->panel - 1) / p->kernels->panel;
+    const int64_t pixels = (int64_t)d->out_height * d->out_width;
+    const int64_t tiles = (pixels + DCNV2_ROWS - 1) / DCNV2_ROWS;
+    const size_t image = (size_t)(d->height + 2) * (d->width + 2) * d->channels;
+    const struct share part = share_of(s->rows / pixels * tiles, thread, threads);
+    float *a = scratch_of(p, thread), *c = a + (size_t)DCNV2_ROWS * lda;
+    for (int64_t t = part.first; t < part.last; t++) {
+        const int64_t n = t / tiles;
+        const int first = (int)(pixels * (t % tiles) / tiles);
+        const int rows = (int)(pixels * (t % tiles + 1) / tiles) - first;
+        const float *mask = s->in[2] < 0 ? NULL
+                          : buffer_at(p, s->in[2]) + n * d->offset_groups * taps * pixels;
+        p->kernels->dcnv2(d, buffer_at(p, s->in[0]) + n * image,
+                          buffer_at(p, s->in[1]) + n * 2 * d->offset_groups * taps * pixels, mask,
+                          first, rows, a, lda);
+        p->kernels->gemm(g, 0, rows, a, lda, c, g->n, NULL, 0, 0, panels);
+        float *out = buffer_at(p, s->out) + n * g->n * pixels + first;
+        for (int o = 0; o < g->n; o++)
+            for (int r = 0; r < rows; r++)
+                out[o * pixels + r] = c[(size_t)r * g->n + o];
     }
 }

@@ -72,12 +72,12 @@ static void measure(struct plan *plan, const struct kernels *k, const struct ben
 {
     double seconds[MOST_REPEATS], start = bench_now();
     int n = 0;
-    plan_run(plan, input, output);
-    plan_run(plan, input, output);
+    plan_run(plan, &input, output);
+    plan_run(plan, &input, output);
     plan_profile(plan, b->profile);
     while (n < MOST_REPEATS && (n < LEAST_REPEATS || bench_now() - start < b->seconds)) {
         double before = bench_now();
-        plan_run(plan, input, output);
+        plan_run(plan, &input, output);
         seconds[n++] = bench_now() - before;
         if (n % 4 == 1) {
             double peak = bench_peak(k, r->threads);

@@ -30,17 +30,22 @@ static bool run_isa(const struct pair *p, const char *unit, const char *isa,
     const struct graph *g = p->graph;
     const struct node *last = g->node[g->nodes - 1];
     const size_t bytes = (size_t)shape_count(&last->shape) * sizeof(float);
+    const float *inputs[MAX_INPUTS];
+    int count = 0;
+    for (int i = 0; i < g->nodes && count < MAX_INPUTS; i++)
+        if (g->node[i]->op == OP_input)
+            inputs[count++] = p->r32->value[i];
     float *output = malloc(bytes), *again = malloc(bytes);
     struct plan *kept = plan_new(g, p->r32->param, (struct plan_options){.isa = isa, .keep = true}, e);
     struct plan *plan = kept ? plan_new(g, p->r32->param, (struct plan_options){.isa = isa}, e)
                              : NULL;
     bool ok = plan && output && again;
     if (ok) {
-        plan_run(kept, p->r32->value[0], output);
-        plan_run(plan, p->r32->value[0], again);
-        plan_run(plan, p->r32->value[0], again);
+        plan_run(kept, inputs, output);
+        plan_run(plan, inputs, again);
+        plan_run(plan, inputs, again);
         for (int i = 0; ok && i < g->nodes; i++)
-            if (plan_value(kept, g->node[i]))
+            if (g->node[i]->op != OP_input && plan_value(kept, g->node[i]))
                 ok = add_value(p, unit, g->node[i], plan_value(kept, g->node[i]),
                                g->node[i]->name, found, e);
         if (memcmp(output, again, bytes))

@@ -13,6 +13,8 @@ void K(layer_norm)(int rows, int channels, float eps, const float *x, int ldx,
 void K(dwconv)(const struct dwconv *d, const float *x, int y0, int y1, float *y);
 void K(dcnv3)(const struct dcnv3_plan *p, const float *value, const float *branch, int ldb,
               int y0, int y1, float *scratch, float *out);
+void K(dcnv2)(const struct dcnv2_plan *p, const float *value, const float *offset,
+              const float *mask, int first, int rows, float *a, int lda);
 void K(center_scale)(int rows, int groups, int group_channels, const float *core,
                      const float *value, const float *logits, int ldl, float *out);
 void K(gelu)(int64_t count, const float *x, float *y);
@@ -28,7 +30,7 @@ double K(peak)(int64_t rounds);
 const struct kernels K(kernels) = {
     .isa = &TEXT(K(isa))[sizeof "isa_" - 1], .lanes = LANES, .panel = 2 * LANES,
     .gemm_packed_size = K(gemm_packed_size), .gemm_pack = K(gemm_pack), .gemm = K(gemm),
-    .layer_norm = K(layer_norm), .dwconv = K(dwconv), .dcnv3 = K(dcnv3),
+    .layer_norm = K(layer_norm), .dwconv = K(dwconv), .dcnv3 = K(dcnv3), .dcnv2 = K(dcnv2),
     .center_scale = K(center_scale), .gelu = K(gelu), .sigmoid = K(sigmoid), .add = K(add),
     .mean_rows = K(mean_rows), .softmax = K(softmax), .peak = K(peak),
 };

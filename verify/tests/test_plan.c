@@ -117,7 +117,7 @@ static void threads_change_nothing(void **state)
                                      (struct plan_options){.threads = threads}, NULL);
         float *out = malloc(bytes);
         assert_non_null(plan);
-        plan_run(plan, p.r32->value[0], out);
+        plan_run(plan, (const float *const *)p.r32->value, out);
         if (first)
             assert_memory_equal(first, out, bytes);
         free(first);
