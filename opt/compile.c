@@ -585,17 +585,13 @@ static bool compile_plain(struct compiler *c, const struct node *n, step_functio
     return true;
 }
 
-/* An input of the graph. NCHW images are read by to_nhwc directly. */
+/* An input of the graph is read where the caller has it. */
 static bool compile_input(struct compiler *c, const struct node *n, int index)
 {
-    const struct node *r = c->readers[n->id] == 1 ? c->reader[n->id] : NULL;
-    c->done[n->id] = true;
-    if (r && r->op == OP_to_nhwc)
-        return true;
-    struct step *s = new_step(c, run_copy, "input", n);
-    s->input = index;
-    emit(c, s, n);
-    return true;
+    const int buffer = new_buffer(c, 0);
+    c->p->buffer[buffer].input = index + 1;
+    c->p->buffer_of[n->id] = buffer;
+    return c->done[n->id] = true;
 }
 
 static int input_index(const struct compiler *c, const struct node *n)
@@ -608,7 +604,7 @@ static int input_index(const struct compiler *c, const struct node *n)
 
 static bool compile_to_nhwc(struct compiler *c, const struct node *n)
 {
-    if (n->in[0]->op != OP_input || c->p->buffer_of[n->in[0]->id] >= 0)
+    if (n->in[0]->op != OP_input)
         return refuse_node(c, n, "it is not at the graph's input");
     struct step *s = new_step(c, run_to_nhwc, "to_nhwc", n);
     s->input = input_index(c, n->in[0]);

@@ -11,6 +11,7 @@ enum { STEP_INPUTS = 3, CONV_ROWS = 56 };    /* windows per tile of a convolutio
 struct buffer {
     size_t size;                /* floats */
     size_t offset;              /* in the arena, floats */
+    int input;                  /* not 0: input number input-1 itself, no memory of its own */
     int ld;                     /* floats from row to row when padded, or 0 */
     int first, last;            /* steps between which it must live */
     int frame_height, frame_width;  /* not 0: a DCNv3 frame, never moved or reused */
@@ -66,6 +67,8 @@ struct plan {
 
 static inline float *buffer_at(const struct plan *p, int index)
 {
+    if (index >= 0 && p->buffer[index].input)       /* the caller's memory: never written */
+        return (float *)(uintptr_t)p->inputs[p->buffer[index].input - 1];
     return index < 0 ? NULL : p->arena + p->buffer[index].offset;
 }
 
@@ -76,7 +79,7 @@ bool plan_compile(struct plan *p, float *const *params, const struct plan_option
 float *plan_own(struct plan *p, size_t floats);
 
 /* steps.c */
-step_function run_to_nhwc, run_copy, run_frame, run_pack, run_dcnv2, run_gemm, run_conv, run_layer_norm, run_dwconv, run_dcnv3, run_unary,
+step_function run_to_nhwc, run_frame, run_pack, run_dcnv2, run_gemm, run_conv, run_layer_norm, run_dwconv, run_dcnv3, run_unary,
     run_add, run_mean, run_softmax, run_attention, run_pixel_shuffle;
 
 #endif

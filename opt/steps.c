@@ -232,30 +232,41 @@ void run_pixel_shuffle(const struct plan *p, const struct step *s, int thread, i
     }
 }
 
-void run_copy(const struct plan *p, const struct step *s, int thread, int threads)
+enum { SQUARE = 16 };
+
+/* `count` pixels of an NCHW image, from pixel `first` on: squares of 16 x 16, so that what
+ * is read and what is written both stay in L1. */
+static void frame_from_nchw(const struct dcnv2_plan *d, const float *in, int first, int count,
+                            float *frame)
 {
-    const struct share part = share_of(s->rows * s->channels, thread, threads);
-    memcpy(buffer_at(p, s->out) + part.first, p->inputs[s->input] + part.first,
-           (size_t)(part.last - part.first) * sizeof(float));
+    const int64_t pixels = (int64_t)d->height * d->width;
+    for (int i = first; i < first + count; i += SQUARE) {
+        const int some = first + count - i < SQUARE ? first + count - i : SQUARE;
+        for (int c0 = 0; c0 < d->channels; c0 += SQUARE)
+            for (int k = 0; k < some; k++) {
+                float *out = frame + frame_row(i + k, d->height, d->width) * d->channels;
+                for (int c = c0; c < d->channels && c < c0 + SQUARE; c++)
+                    out[c] = in[c * pixels + i + k];
+            }
+    }
 }
 
-/* A plain tensor, NHWC or (for DCNv2) NCHW, into a frame. */
+/* A plain tensor, NHWC or (for DCNv2) NCHW, into a frame, image row by image row. */
 void run_frame(const struct plan *p, const struct step *s, int thread, int threads)
 {
-    const int height = s->dcnv2.height, width = s->dcnv2.width, channels = s->dcnv2.channels;
-    const bool nchw = s->node->op == OP_dcnv2;
-    const int64_t pixels = (int64_t)height * width;
-    const struct share part = share_of(s->rows, thread, threads);
-    const float *in = buffer_at(p, s->in[0]);
-    for (int64_t m = part.first; m < part.last; m++) {
-        float *out = buffer_at(p, s->out) + frame_row(m, height, width) * channels;
-        if (!nchw) {
-            memcpy(out, in + m * channels, (size_t)channels * sizeof *out);
-            continue;
-        }
-        const float *from = in + m / pixels * pixels * channels + m % pixels;
-        for (int c = 0; c < channels; c++)
-            out[c] = from[c * pixels];
+    const struct dcnv2_plan *d = &s->dcnv2;
+    const size_t row = (size_t)d->width * d->channels, image = row * (size_t)d->height;
+    const struct share part = share_of(s->rows / d->width, thread, threads);
+    for (int64_t r = part.first; r < part.last; r++) {
+        const int64_t n = r / d->height, first = r % d->height * d->width;
+        float *frame = buffer_at(p, s->out)
+                     + (size_t)n * (d->height + 2) * (d->width + 2) * d->channels;
+        const float *in = buffer_at(p, s->in[0]) + (size_t)n * image;
+        if (s->node->op == OP_dcnv2)
+            frame_from_nchw(d, in, (int)first, d->width, frame);
+        else
+            memcpy(frame + frame_row(first, d->height, d->width) * d->channels,
+                   in + (size_t)first * d->channels, row * sizeof *in);
     }
 }
 
@@ -284,7 +295,9 @@ void run_dcnv2(const struct plan *p, const struct step *s, int thread, int threa
     const int taps = d->kernel_y * d->kernel_x, lda = g->k + 16;
     const int panels = (g->n + p->kernels->panel - 1) / p->kernels->panel;
     const int64_t pixels = (int64_t)d->out_height * d->out_width;
-    const int64_t tiles = (pixels + DCNV2_ROWS - 1) / DCNV2_ROWS;
+    int64_t tiles = (pixels + DCNV2_ROWS - 1) / DCNV2_ROWS;
+    if (s->rows / pixels * tiles < threads)     /* small images: a part for every thread */
+        tiles = threads < pixels ? threads : pixels;
     const size_t image = (size_t)(d->height + 2) * (d->width + 2) * d->channels;
     const struct share part = share_of(s->rows / pixels * tiles, thread, threads);
     float *a = scratch_of(p, thread), *c = a + (size_t)DCNV2_ROWS * lda;

@@ -14,11 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Single DCNv2 layers, 3x3, masks on; counted as the plain convolution's operations. */
+static const struct layer {
+    int channels, size, offset_groups;
+} layers[] = {
+    {64, 128, 1}, {128, 64, 1}, {256, 56, 1}, {256, 14, 1}, {512, 7, 1},
+    {64, 128, 8}, {128, 64, 8}, {256, 56, 8}, {256, 14, 8}, {512, 7, 8},
+};
+enum { LAYERS = sizeof layers / sizeof *layers };
+
 enum { MOST_REPEATS = 400, LEAST_REPEATS = 9 };
 
 struct bench {
     const char *model, *isa, *size;
     int height, width, batch, threads;
+    const struct layer *layer;          /* NULL: a model */
     bool profile, json, with_ref;
     double seconds;                     /* per case */
 };
@@ -50,7 +60,7 @@ static void free_params(const struct graph *g, float **params)
     free(params);
 }
 
-static double ref_seconds(const struct graph *g, float *const *params, const float *input,
+static double ref_seconds(const struct graph *g, float *const *params, float *const *input,
                           struct error *e)
 {
     struct ref32_run *r = ref32_run_new(g, e);
@@ -58,7 +68,8 @@ static double ref_seconds(const struct graph *g, float *const *params, const flo
         return 0;
     for (int i = 0; i < g->params; i++)
         memcpy(r->param[i], params[i], (size_t)shape_count(&g->param[i].shape) * sizeof(float));
-    memcpy(r->value[0], input, (size_t)shape_count(&g->node[0]->shape) * sizeof(float));
+    for (int i = 0; i < g->nodes && g->node[i]->op == OP_input; i++)
+        memcpy(r->value[i], input[i], (size_t)shape_count(&g->node[i]->shape) * sizeof(float));
     double start = bench_now();
     ref32_run_forward(r, NULL, NULL);
     double seconds = bench_now() - start;
@@ -68,16 +79,16 @@ static double ref_seconds(const struct graph *g, float *const *params, const flo
 
 /* Runs of the model interleaved with peak measurements: both see the same machine. */
 static void measure(struct plan *plan, const struct kernels *k, const struct bench *b,
-                    const float *input, float *output, struct result *r)
+                    const float *const *input, float *output, struct result *r)
 {
     double seconds[MOST_REPEATS], start = bench_now();
     int n = 0;
-    plan_run(plan, &input, output);
-    plan_run(plan, &input, output);
+    plan_run(plan, input, output);
+    plan_run(plan, input, output);
     plan_profile(plan, b->profile);
     while (n < MOST_REPEATS && (n < LEAST_REPEATS || bench_now() - start < b->seconds)) {
         double before = bench_now();
-        plan_run(plan, &input, output);
+        plan_run(plan, input, output);
         seconds[n++] = bench_now() - before;
         if (n % 4 == 1) {
             double peak = bench_peak(k, r->threads);
@@ -124,33 +135,79 @@ static void print_profile(const struct plan *plan)
     putchar('\n');
 }
 
+static struct graph *layer_graph(const struct layer *l, int batch, struct error *e)
+{
+    struct graph *g = graph_new();
+    struct attr a = attr_default();
+    const int64_t n = batch, s = l->size;
+    if (!g)
+        return NULL;
+    a.out_channels = l->channels;
+    a.offset_groups = l->offset_groups;
+    a.y = a.x = (struct window){.kernel = 3, .stride = 1, .pad = 1, .dilation = 1};
+    struct node *in[] = {
+        graph_input(g, "input", shape_of(4, n, (int64_t)l->channels, s, s)),
+        graph_input(g, "offset", shape_of(4, n, (int64_t)l->offset_groups * 18, s, s)),
+        graph_input(g, "mask", shape_of(4, n, (int64_t)l->offset_groups * 9, s, s)),
+    };
+    if (graph_add(g, OP_dcnv2, "dcnv2", a, in, 3))
+        return g;
+    fail(e, g->error.code, "%s", g->error.text);
+    graph_free(g);
+    return NULL;
+}
+
+static struct graph *case_graph(const struct bench *b, int batch, struct error *e)
+{
+    struct internimage_config c;
+    if (b->layer)
+        return layer_graph(b->layer, batch, e);
+    return internimage_named(b->model, &c, e)
+         ? internimage_graph(&c, batch, b->height, b->width, e) : NULL;
+}
+
+/* Seeded values for every input; offsets within +-2 pixels. */
+static bool seeded_inputs(const struct graph *g, float **input)
+{
+    int count = 0;
+    for (int i = 0; i < g->nodes; i++) {
+        const struct node *n = g->node[i];
+        const int64_t values = shape_count(&n->shape);
+        if (n->op != OP_input)
+            continue;
+        float *v = input[count++] = malloc((size_t)values * sizeof *v);
+        if (!v)
+            return false;
+        seeded_uniform(n->name, 1, values, v);
+        for (int64_t k = 0; !strcmp(n->name, "offset") && k < values; k++)
+            v[k] *= 2;
+    }
+    return true;
+}
+
 static bool bench_case(const struct bench *b, int threads, int batch, struct result *r,
                        struct error *e)
 {
-    struct internimage_config c;
-    struct graph *g = internimage_named(b->model, &c, e)
-                    ? internimage_graph(&c, batch, b->height, b->width, e) : NULL;
+    struct graph *g = case_graph(b, batch, e);
     if (!g)
         return false;
-    float **params = seeded_params(g);
-    const int64_t in = shape_count(&g->node[0]->shape);
-    float *input = malloc((size_t)in * sizeof *input);
+    float **params = seeded_params(g), *input[MAX_INPUTS] = {0};
     float *output = malloc((size_t)shape_count(&g->node[g->nodes - 1]->shape) * sizeof *output);
-    struct plan *plan = params && input && output
+    struct plan *plan = params && output && seeded_inputs(g, input)
         ? plan_new(g, params, (struct plan_options){.isa = b->isa, .threads = threads}, e) : NULL;
     if (plan) {
-        seeded_uniform("input", 1, in, input);
         *r = (struct result){.flops = 2 * graph_macs(g), .threads = threads, .batch = batch,
                              .arena = plan_arena_bytes(plan), .weights = plan_weight_bytes(plan),
                              .isa = plan_isa(plan)};
-        measure(plan, kernels_select(b->isa, e), b, input, output, r);
+        measure(plan, kernels_select(b->isa, e), b, (const float *const *)input, output, r);
         if (b->with_ref)
             r->ref_seconds = ref_seconds(g, params, input, e);
         if (b->profile && !b->json)
             print_profile(plan);
     }
     plan_free(plan);
-    free(input);
+    for (int i = 0; i < MAX_INPUTS; i++)
+        free(input[i]);
     free(output);
     free_params(g, params);
     graph_free(g);
@@ -162,8 +219,7 @@ static void add_row(struct table *t, const struct bench *b, const struct result 
     char ref[32] = "";
     if (r->ref_seconds > 0)
         snprintf(ref, sizeof ref, "%.1fx", r->ref_seconds / r->time.median);
-    table_row(t, "internimage_%s|%s|%s|%d|%d|%.2f|%.2f|%.1f|%.1f|%.1f %%|%s|%.1f|%.1f", b->model,
-              b->size, r->isa, r->threads, r->batch, 1e3 * r->time.median, 1e3 * r->time.least,
+    table_row(t, "%s|%s|%s|%d|%d|%.2f|%.2f|%.1f|%.1f|%.1f %%|%s|%.1f|%.1f", b->model, b->size, r->isa, r->threads, r->batch, 1e3 * r->time.median, 1e3 * r->time.least,
               1e-9 * r->flops / r->time.median, 1e-9 * r->peak,
               100 * r->flops / r->time.median / r->peak, ref, (double)r->arena / 1e6,
               (double)r->weights / 1e6);
@@ -173,7 +229,7 @@ static void add_row(struct table *t, const struct bench *b, const struct result 
 static void add_json(struct json *j, const struct bench *b, const struct result *r)
 {
     char name[128];
-    snprintf(name, sizeof name, "internimage_%s/%s/batch:%d/threads:%d/isa:%s", b->model, b->size,
+    snprintf(name, sizeof name, "%s/%s/batch:%d/threads:%d/isa:%s", b->model, b->size,
              r->batch, r->threads, r->isa);
     json_open(j, NULL, '{');
     json_string(j, "name", name);
@@ -207,11 +263,47 @@ static void print_machine(const struct bench *b, struct error *e)
     putchar('\n');
 }
 
-static bool run_cases(const struct bench *b, bool all_threads, bool all_batches, struct error *e)
+/* The cases of one model or layer. */
+static bool run_case(const struct bench *b, bool all_threads, bool all_batches, struct table *t,
+                     struct json *j, struct error *e)
+{
+    bool ok = true;
+    for (int threads = all_threads ? 1 : b->threads; ok && threads <= b->threads; threads++)
+        for (int batch = all_batches ? 1 : b->batch; ok && batch <= b->batch;
+             batch = batch < b->batch ? b->batch : batch + 1) {
+            struct result r;
+            ok = bench_case(b, threads, batch, &r, e);
+            if (ok && b->json)
+                add_json(j, b, &r);
+            else if (ok)
+                add_row(t, b, &r);
+        }
+    return ok;
+}
+
+static bool run_layers(struct bench *b, bool all_threads, struct table *t, struct json *j,
+                       struct error *e)
+{
+    bool ok = true;
+    for (int i = 0; ok && i < LAYERS; i++) {
+        char model[64], size[32];
+        b->layer = &layers[i];
+        snprintf(model, sizeof model, "dcnv2 %d->%d og%d", layers[i].channels, layers[i].channels,
+                 layers[i].offset_groups);
+        snprintf(size, sizeof size, "%dx%d", layers[i].size, layers[i].size);
+        b->model = model;
+        b->size = size;
+        b->batch = 1;
+        ok = run_case(b, all_threads, false, t, j, e);
+    }
+    return ok;
+}
+
+static bool run_cases(struct bench *b, bool all_threads, bool all_batches, struct error *e)
 {
     struct table t = {0};
     struct json j = {.to = stdout, .first = true};
-    bool ok = true;
+    bool ok;
     if (b->json) {
         json_open(&j, NULL, '{');
         json_open(&j, "context", '{');
@@ -224,16 +316,8 @@ static bool run_cases(const struct bench *b, bool all_threads, bool all_batches,
     }
     table_row(&t, "model|size|isa|threads|batch|median ms|min ms|GFLOP/s|peak|of peak|over ref|"
                   "arena MB|weights MB");
-    for (int threads = all_threads ? 1 : b->threads; ok && threads <= b->threads; threads++)
-        for (int batch = all_batches ? 1 : b->batch; ok && batch <= b->batch;
-             batch = batch < b->batch ? b->batch : batch + 1) {
-            struct result r;
-            ok = bench_case(b, threads, batch, &r, e);
-            if (ok && b->json)
-                add_json(&j, b, &r);
-            else if (ok)
-                add_row(&t, b, &r);
-        }
+    ok = !strcmp(b->model, "dcnv2") ? run_layers(b, all_threads, &t, &j, e)
+                                    : run_case(b, all_threads, all_batches, &t, &j, e);
     if (ok && !b->json)
         table_print(&t, stdout);
     if (b->json) {
@@ -246,10 +330,10 @@ static bool run_cases(const struct bench *b, bool all_threads, bool all_batches,
 
 int cmd_bench(int argc, char **argv, struct error *e)
 {
-    const char *threads = NULL, *batch = NULL, *seconds = "2", *model = "t";
+    const char *threads = NULL, *batch = NULL, *seconds = "2", *model = "internimage_t";
     struct bench b = {.size = "224x224"};
     const struct option_spec spec[] = {
-        {"--filter", &model, NULL, "model: pico t s b l xl h g, also internimage_t (default t)"},
+        {"--filter", &model, NULL, "model (pico t s b l xl h g, internimage_t...) or dcnv2: layers"},
         {"--size", &b.size, NULL, "HxW (default 224x224)"},
         {"--threads", &threads, NULL, "only with so many (default: 1 to all)"},
         {"--batch", &batch, NULL, "only this batch (default: 1 and 8)"},
@@ -263,7 +347,7 @@ int cmd_bench(int argc, char **argv, struct error *e)
     int plain = options_parse(argc, argv, spec, "internimage bench [OPTIONS]", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
-    b.model = strncmp(model, "internimage_", 12) ? model : model + 12;
+    b.model = model;
     b.threads = threads ? atoi(threads) : omp_get_num_procs();
     b.batch = batch ? atoi(batch) : 8;
     b.seconds = atof(seconds);

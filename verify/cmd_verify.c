@@ -52,7 +52,7 @@ struct line {
     const char *last_unit;
     int cases, tensors, passed;
     double ref32, ref32_part, torch32, torch32_part, torch64, opt, opt_part, max_abs, ulp;
-    bool has32, has64, has_opt;
+    bool has32, has64, has_opt, has_plain;
 };
 
 static double worst(double a, double b)
@@ -64,9 +64,11 @@ static void line_add(struct line *l, const struct finding *f)
 {
     if (!l->first)
         l->first = f;
-    if (!l->last_unit || strcmp(l->last_unit, f->unit))
+    if (!f->has_opt && (!l->last_unit || strcmp(l->last_unit, f->unit))) {
         l->cases++;
-    l->last_unit = f->unit;
+        l->last_unit = f->unit;
+    }
+    l->has_plain = l->has_plain || !f->has_opt;
     l->tensors++;
     l->passed += f->pass;
     l->ref32 = worst(f->ref32.rel_rms, l->ref32);
@@ -125,7 +127,7 @@ static void line_print(struct table *t, const struct line *l, enum detail detail
     number(t64, sizeof t64, l->has64, "%.1e", l->torch64);
     number(opt, sizeof opt, l->has_opt, "%.1e", l->opt);
     number(opt_part, sizeof opt_part, l->has_opt, "%.2f", l->opt_part);
-    number(bound, sizeof bound, !l->has_opt, "%.2f", l->ref32_part);
+    number(bound, sizeof bound, l->has_plain, "%.2f", l->ref32_part);
     table_row(t, "%s|%s|%d|%.1e|%s|%s|%s|%s|%s|%s|%.1e|%.3g|%s", name,
               l->first->direction == GRADIENT ? "gradient" : "forward", l->tensors, l->ref32,
               bound, t32, part, t64, opt, opt_part, l->max_abs, l->ulp,
@@ -211,7 +213,7 @@ static void print_text(const struct findings *found, enum detail detail, double 
     printf("%d lines, %d tensors: %d passed, %d failed", lines, found->count, passed,
            found->count - passed);
     if (found->skipped)
-        printf("; %d runs of the fast side SKIPPED", found->skipped);
+        printf("; %d runs of the fast side SKIPPED (no kernel, or not on this CPU)", found->skipped);
     if (found->missing || found->extra)
         printf("; %d tensors without golden values, %d golden values without a node",
                found->missing, found->extra);

@@ -6,7 +6,8 @@
 
 #include "../kernels.h"
 
-enum { MOST_ROWS = 64 };        /* pixels per tile; the caller keeps to DCNV2_ROWS */
+/* Pixels per tile (the caller keeps to DCNV2_ROWS) and offset groups set up at a time. */
+enum { MOST_ROWS = 64, MOST_GROUPS = 8 };
 
 /* Corner and weights of one tap at every pixel of the tile. */
 struct taps {
@@ -19,6 +20,11 @@ INLINE vf clamp(vf at, int size)
     return vmin(vmax(at, vset(0.0f)), vset((float)(size + 1)));
 }
 
+INLINE vf some(const float *p, int n)
+{
+    return n == LANES ? vload(p) : vload_part(p, n);
+}
+
 /* dy, dx, m: the tap's planes at the first pixel (m may be NULL); y, x: where the tap's
  * window position lies in the frame for each pixel. */
 static void set_up(const struct dcnv2_plan *p, int rows, const float *y, const float *x,
@@ -27,12 +33,12 @@ static void set_up(const struct dcnv2_plan *p, int rows, const float *y, const f
     const int row = (p->width + 2) * p->channels;
     for (int i = 0; i < rows; i += LANES) {
         const int n = rows - i < LANES ? rows - i : LANES;
-        const vf py = clamp(vload(y + i) + vload_part(dy + i, n), p->height);
-        const vf px = clamp(vload(x + i) + vload_part(dx + i, n), p->width);
+        const vf py = clamp(vload(y + i) + some(dy + i, n), p->height);
+        const vf px = clamp(vload(x + i) + some(dx + i, n), p->width);
         const vi y0 = __builtin_convertvector(py, vi), x0 = __builtin_convertvector(px, vi);
         const vf ly = py - __builtin_convertvector(y0, vf);
         const vf lx = px - __builtin_convertvector(x0, vf);
-        const vf all = m ? vload_part(m + i, n) : vset(1.0f), down = ly * all, up = all - down;
+        const vf all = m ? some(m + i, n) : vset(1.0f), down = ly * all, up = all - down;
         vstore_int(t->corner + i, y0 * row + x0 * p->channels);
         vstore(t->weight[0] + i, up - up * lx);
         vstore(t->weight[1] + i, up * lx);
@@ -40,6 +46,20 @@ static void set_up(const struct dcnv2_plan *p, int rows, const float *y, const f
         vstore(t->weight[3] + i, down * lx);
     }
 }
+
+/* Half a vector of AVX-512: the 8 channels that 64 make with 8 offset groups. */
+#if defined __AVX512F__
+typedef float v8 __attribute__((vector_size(32)));
+typedef float v8_u __attribute__((vector_size(32), aligned(4), may_alias));
+INLINE v8 load8(const float *p) { return (v8)*(const v8_u *)p; }
+INLINE void mix8(const float *up, const float *down, int channels, const struct taps *t, int i,
+                 float *a)
+{
+    const v8 v = (load8(up) * t->weight[0][i] + load8(up + channels) * t->weight[1][i])
+               + (load8(down) * t->weight[2][i] + load8(down + channels) * t->weight[3][i]);
+    *(v8_u *)a = (v8_u)v;
+}
+#endif
 
 INLINE vf mix(const float *up, const float *down, int channels, const vf *w, int lanes)
 {
@@ -50,20 +70,26 @@ INLINE vf mix(const float *up, const float *down, int channels, const vf *w, int
          + (vload_part(down, lanes) * w[2] + vload_part(down + channels, lanes) * w[3]);
 }
 
-/* One tap of one offset group for the whole tile: `count` channels per pixel. */
-static void sample(const struct dcnv2_plan *p, int rows, const struct taps *t,
-                   const float *value, int count, float *a, int lda)
+/* `count` channels of one pixel, tap and offset group. */
+INLINE void sample(const struct dcnv2_plan *p, const struct taps *t, int i, const float *value,
+                   int count, float *a)
 {
-    const size_t row = (size_t)(p->width + 2) * p->channels;
-    for (int i = 0; i < rows; i++, a += lda) {
-        const float *up = value + t->corner[i], *down = up + row;
+    const float *up = value + t->corner[i], *down = up + (size_t)(p->width + 2) * p->channels;
+    int c = 0;
+    if (count >= LANES) {
         const vf w[4] = {vset(t->weight[0][i]), vset(t->weight[1][i]), vset(t->weight[2][i]),
                          vset(t->weight[3][i])};
-        int c = 0;
         for (; c + LANES <= count; c += LANES)
             vstore(a + c, mix(up + c, down + c, p->channels, w, LANES));
-        if (c < count)
-            vstore_part(a + c, mix(up + c, down + c, p->channels, w, count - c), count - c);
+    }
+#if defined __AVX512F__
+    for (; c + 8 <= count; c += 8)
+        mix8(up + c, down + c, p->channels, t, i, a + c);
+#endif
+    if (c < count) {
+        const vf w[4] = {vset(t->weight[0][i]), vset(t->weight[1][i]), vset(t->weight[2][i]),
+                         vset(t->weight[3][i])};
+        vstore_part(a + c, mix(up + c, down + c, p->channels, w, count - c), count - c);
     }
 }
 
@@ -74,7 +100,7 @@ void K(dcnv2)(const struct dcnv2_plan *p, const float *value, const float *offse
     const int taps = p->kernel_y * p->kernel_x, count = p->channels / p->offset_groups;
     float base_y[MOST_ROWS + LANES], base_x[MOST_ROWS + LANES], y[MOST_ROWS + LANES],
           x[MOST_ROWS + LANES];
-    struct taps t;
+    struct taps t[MOST_GROUPS];
     for (int i = 0; i < rows; i++) {
         base_y[i] = (float)((first + i) / p->out_width * p->stride_y - p->pad_y + 1);
         base_x[i] = (float)((first + i) % p->out_width * p->stride_x - p->pad_x + 1);
@@ -84,12 +110,19 @@ void K(dcnv2)(const struct dcnv2_plan *p, const float *value, const float *offse
             y[i] = base_y[i] + (float)(k / p->kernel_x * p->dilation_y);
             x[i] = base_x[i] + (float)(k % p->kernel_x * p->dilation_x);
         }
-        for (int g = 0; g < p->offset_groups; g++) {
-            const size_t channel = (size_t)g * taps + k;
-            set_up(p, rows, y, x, offset + 2 * channel * plane + first,
-                   offset + (2 * channel + 1) * plane + first,
-                   mask ? mask + channel * plane + first : NULL, &t);
-            sample(p, rows, &t, value + g * count, count, a + k * p->channels + g * count, lda);
+        for (int g0 = 0; g0 < p->offset_groups; g0 += MOST_GROUPS) {
+            const int groups = p->offset_groups - g0 < MOST_GROUPS ? p->offset_groups - g0
+                                                                   : MOST_GROUPS;
+            for (int g = 0; g < groups; g++) {
+                const size_t channel = (size_t)(g0 + g) * taps + k;
+                set_up(p, rows, y, x, offset + 2 * channel * plane + first,
+                       offset + (2 * channel + 1) * plane + first,
+                       mask ? mask + channel * plane + first : NULL, &t[g]);
+            }
+            for (int i = 0; i < rows; i++)      /* a row of the tile is written once */
+                for (int g = 0; g < groups; g++)
+                    sample(p, &t[g], i, value + (g0 + g) * count, count,
+                           a + (size_t)i * lda + k * p->channels + (g0 + g) * count);
         }
     }
 }
