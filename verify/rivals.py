@@ -94,9 +94,137 @@ RIVALS = {"PyTorch eager": torch_eager, "PyTorch compile": torch_compile,
           "ONNX Runtime": onnxruntime, "OpenVINO": openvino}
 
 
+# Single DCNv2 layers (channels, size, offset groups), the shapes of `bench --filter dcnv2`.
+LAYERS = [(64, 128, 1), (128, 64, 1), (256, 56, 1), (256, 14, 1), (512, 7, 1),
+          (64, 128, 8), (128, 64, 8), (256, 56, 8), (256, 14, 8), (512, 7, 8)]
+
+
+def layer_case(channels, size, groups):
+    """Float32 input, offset within +-2 px, mask, weight, bias of one layer."""
+    def u(name, *shape):
+        return seeded.uniform(name, int(np.prod(shape)), 1).reshape(shape)
+    return (u("input", 1, channels, size, size), 2 * u("offset", 1, 18 * groups, size, size),
+            u("mask", 1, 9 * groups, size, size), u("w", channels, channels, 3, 3),
+            u("b", channels))
+
+
+def deform_conv_model(case, groups):
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+    x, offset, mask, w, b = case
+    node = helper.make_node("DeformConv", ["x", "w", "offset", "b", "mask"], ["y"],
+                            kernel_shape=[3, 3], pads=[1, 1, 1, 1], offset_group=groups)
+    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, v.shape)
+              for n, v in (("x", x), ("offset", offset), ("mask", mask))]
+    graph = helper.make_graph([node], "layer", inputs, [helper.make_tensor_value_info(
+        "y", TensorProto.FLOAT, x.shape)], [numpy_helper.from_array(w, "w"),
+                                            numpy_helper.from_array(b, "b")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
+
+
+def ort_layer(case, groups, threads):
+    import onnxruntime as ort
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = ort.InferenceSession(deform_conv_model(case, groups).SerializeToString(), options,
+                                   providers=["CPUExecutionProvider"])
+    feed = {"x": case[0], "offset": case[1], "mask": case[2]}
+    return lambda: session.run(None, feed)[0]
+
+
+def openvino_layer(case, groups, threads):
+    import openvino as ov
+    core = ov.Core()
+    model = core.read_model(deform_conv_model(case, groups).SerializeToString())
+    compiled = core.compile_model(model, "CPU", {
+        "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"})
+    request = compiled.create_infer_request()
+    feed = {0: case[0], 1: case[1], 2: case[2]}
+    return lambda: request.infer(feed)[compiled.output(0)]
+
+
+def torchvision_layer(case, groups, threads):
+    import torchvision
+    torch.set_num_threads(threads)
+    x, offset, mask, w, b = (torch.from_numpy(v) for v in case)
+    return lambda: torchvision.ops.deform_conv2d(x, offset, w, b, padding=1, mask=mask).numpy()
+
+
+LAYER_RIVALS = {"ONNX Runtime": ort_layer, "OpenVINO": openvino_layer,
+                "torchvision": torchvision_layer}
+
+
+def time_layers(program, threads, rounds):
+    """Our layers from one `bench` run before and one after the rivals'."""
+    def bench():
+        out = subprocess.run([program, "bench", "--json", "--filter", "dcnv2", "--threads",
+                              str(threads), "--seconds", "0.5"], check=True,
+                             capture_output=True, text=True).stdout
+        return json.loads(out)["benchmarks"]
+    first, results = bench(), []
+    for layer in LAYERS:
+        case = layer_case(*layer)
+        truth = dcn.dcnv2(*(torch.from_numpy(v).double() for v in case), (1, 1), (1, 1), (1, 1),
+                          1, layer[2]).numpy()
+        for name, prepare_one in LAYER_RIVALS.items():
+            try:
+                run = prepare_one(case, layer[2], threads)
+                error = float(np.sqrt(((run() - truth) ** 2).sum() / (truth ** 2).sum()))
+                if not error < 1e-4:
+                    raise ValueError("its result is off by %.1e" % error)
+                times = time_all({name: (run, error)}, rounds, threads)[name]
+                results.append(dict(layer=layer, rival=name, threads=threads, error=error,
+                                    median_ms=float(np.median(times)), min_ms=min(times)))
+            except Exception as e:      # whatever a rival raises, the others still count
+                say("SKIPPED %s %s: %s" % (name, layer, str(e).split("\n")[0][:120]))
+    second = bench()
+    print("\nDCNv2 layers, %d thread(s): median ms" % threads)
+    for i, layer in enumerate(LAYERS):
+        mine = min(first[i]["real_time"], second[i]["real_time"])
+        line = "  %d->%d %dx%d og%d: ours %.2f" % (layer[0], layer[0], layer[1], layer[1],
+                                                   layer[2], mine)
+        for r in results:
+            if r["layer"] == layer:
+                r["ours_ms"], r["ratio"] = mine, r["median_ms"] / mine
+                line += ", %s %.2f (%.2fx)" % (r["rival"], r["median_ms"], r["ratio"])
+        print(line)
+    return results
+
+
+def time_cores(program, threads, rounds):
+    """The 30 DCNv3 operators of InternImage-T, by grid_sample and ours."""
+    torch.set_num_threads(threads)
+    profile = subprocess.run([program, "bench", "--profile", "--batch", "1", "--threads",
+                              str(threads), "--seconds", "2"], check=True, capture_output=True,
+                             text=True).stdout
+    mine = next(float(line.split()[1]) for line in profile.splitlines()
+                if line.startswith("softmax+dcnv3"))
+    cases, window = [], ((3, 3), (1, 1), (1, 1), (1, 1))
+    for size, groups, count in ((56, 4, 4), (28, 8, 4), (14, 16, 18), (7, 32, 4)):
+        def u(name, *shape):
+            return torch.from_numpy(seeded.uniform(name, int(np.prod(shape)), 1).reshape(shape))
+        cases.append((count, groups, u("v", 1, size, size, 16 * groups),
+                      u("o", 1, size, size, 18 * groups), u("m", 1, size, size, 9 * groups)))
+
+    def run():
+        with torch.no_grad():
+            for count, groups, value, offset, mask in cases:
+                for _ in range(count):
+                    m = torch.softmax(mask.reshape(-1, 9), -1).reshape(mask.shape)
+                    dcn.dcnv3_grid_sample(value, offset, m, *window, groups)
+        return np.zeros(1)
+    run()
+    times = time_all({"cores": (run, 0)}, rounds, threads)["cores"]
+    median = float(np.median(times))
+    print("\n30 DCNv3 cores of T with their softmax, %d thread(s): ours %.2f ms, PyTorch "
+          "grid_sample %.1f ms (%.1fx)" % (threads, mine, median, median / mine))
+    return [dict(rival="PyTorch grid_sample, 30 cores", threads=threads, median_ms=median,
+                 min_ms=min(times), ours_ms=mine, ratio=median / mine)]
+
+
 def ours(program, name, threads, seconds, size):
     """Median and least milliseconds, share of peak, from `internimage bench`."""
-    out = subprocess.run([program, "bench", "--json", "--filter", name, "--batch", "1",
+    out = subprocess.run([program, "bench", "--json", "--filter", "internimage_" + name, "--batch", "1",
                           "--threads", str(threads), "--seconds", str(seconds),
                           "--size", "%dx%d" % (size, size)],
                          check=True, capture_output=True, text=True).stdout
@@ -139,6 +267,7 @@ def main():
     p.add_argument("--threads", default="1,2")
     p.add_argument("--rounds", type=int, default=15)
     p.add_argument("--only", help="comma-separated: %s" % ", ".join(RIVALS))
+    p.add_argument("--what", default="model,cores,layers")
     p.add_argument("--out", help="JSON file for the results")
     args = p.parse_args()
     x = torch.from_numpy(seeded.uniform("input", 3 * args.size ** 2, 1)
@@ -147,8 +276,14 @@ def main():
     with torch.no_grad():
         truth = model.double()(x.double()).numpy()
         model.float()
-    results = []
+    results, what = [], args.what.split(",")
     for threads in (int(t) for t in args.threads.split(",")):
+        if "cores" in what:
+            results += time_cores(args.program, threads, args.rounds)
+        if "layers" in what:
+            results += time_layers(args.program, threads, args.rounds)
+        if "model" not in what:
+            continue
         ready = prepare(args.only.split(",") if args.only else RIVALS, model, x, truth, threads)
         first = ours(args.program, args.model, threads, 2, args.size)
         times = time_all(ready, args.rounds, threads)
