@@ -23,7 +23,9 @@ REFFLAGS = $(BASE) -ffp-contract=off
 HDF5_CFLAGS = $(shell pkg-config --cflags hdf5 2>/dev/null || pkg-config --cflags hdf5-serial)
 HDF5_LIBS   = $(shell pkg-config --libs hdf5 2>/dev/null || pkg-config --libs hdf5-serial)
 OPENMP   = -fopenmp
-LDLIBS   = $(OPENMP) $(HDF5_LIBS) -lpthread -lm
+# ONEDNN= builds without it; the fast side then has its own products only, and no gradients.
+ONEDNN  ?= $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1)
+LDLIBS   = $(OPENMP) $(HDF5_LIBS) $(if $(ONEDNN),-ldnnl) -lpthread -lm
 
 # ref/: files that include row.h are compiled in both precisions.
 REF_TWICE := $(shell grep -l '"row.h"' ref/*.c)
@@ -75,7 +77,7 @@ $(BUILD)/ref/%.o: ref/%.c
 
 $(BUILD)/opt/%.o: opt/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) $(OPENMP) -c $< -o $@
+	$(Q)$(CC) $(BASE) $(OPENMP) $(if $(ONEDNN),-DHAVE_ONEDNN) -c $< -o $@
 
 define kernel_rule
 $(BUILD)/opt/$(1)/%.o: opt/kernels/%.c

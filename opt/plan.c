@@ -1,3 +1,4 @@
+#include "onednn.h"
 #include "plan_internal.h"
 
 #include <omp.h>
@@ -98,6 +99,8 @@ void plan_free(struct plan *p)
 {
     if (!p)
         return;
+    for (int i = 0; i < p->steps; i++)
+        onednn_free(p->step[i].primitive);
     for (int i = 0; i < p->owned_count; i++)
         free(p->owned[i]);
     free(p->owned);
@@ -109,16 +112,14 @@ void plan_free(struct plan *p)
     free(p);
 }
 
-/* One parallel region for the whole run; a barrier after every step. */
-void plan_run(struct plan *p, const float *const *inputs, float *output)
+/* Steps [first, last) in one parallel region; a barrier after every step. */
+static void run_together(struct plan *p, int first, int last)
 {
-    const struct node *last = p->graph->node[p->graph->nodes - 1];
-    p->inputs = inputs;
 #pragma omp parallel num_threads(p->threads)
     {
         const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
         double start = p->profiling ? omp_get_wtime() : 0;
-        for (int i = 0; i < p->steps; i++) {
+        for (int i = first; i < last; i++) {
             struct step *s = &p->step[i];
             s->run(p, s, thread, threads);
 #pragma omp barrier
@@ -128,6 +129,34 @@ void plan_run(struct plan *p, const float *const *inputs, float *output)
                 start = now;
             }
         }
+    }
+}
+
+/* A step that brings its own threads. */
+static void run_whole(struct plan *p, struct step *s)
+{
+    const int before = omp_get_max_threads();
+    const double start = p->profiling ? omp_get_wtime() : 0;
+    omp_set_num_threads(p->threads);
+    s->run(p, s, 0, 1);
+    omp_set_num_threads(before);
+    if (p->profiling)
+        s->seconds += omp_get_wtime() - start;
+}
+
+void plan_run(struct plan *p, const float *const *inputs, float *output)
+{
+    const struct node *last = p->graph->node[p->graph->nodes - 1];
+    p->inputs = inputs;
+    for (int i = 0; i < p->steps;) {
+        if (p->step[i].whole) {
+            run_whole(p, &p->step[i++]);
+            continue;
+        }
+        const int first = i;
+        while (i < p->steps && !p->step[i].whole)
+            i++;
+        run_together(p, first, i);
     }
     p->runs++;
     memcpy(output, plan_value(p, last), (size_t)shape_count(&last->shape) * sizeof *output);

@@ -8,7 +8,13 @@
 
 struct plan;
 
+/* Who multiplies matrices: our kernels or oneDNN. GEMM_AUTO takes the one measured to be
+ * faster on the shapes of InternImage, which on every ISA is ours (results/README.md).
+ * The product inside of DCNv2 is always ours: it reads tiles that exist for a moment. */
+enum gemm_choice { GEMM_AUTO, GEMM_OWN, GEMM_ONEDNN };
+
 struct plan_options {
+    enum gemm_choice gemm;
     const char *isa;            /* NULL: the best there is, or INTERNIMAGE_ISA */
     int threads;                /* 0: as many as OpenMP would use */
     bool keep;                  /* every step's result stays readable after a run */

@@ -42,6 +42,8 @@ struct step {
     int scale_column;           /* center feature scale's logits in such a row, or -1 */
     struct window y, x;         /* convolution by im2col */
     int in_channels;
+    struct onednn *primitive;   /* or NULL: our own kernel */
+    bool whole;                 /* runs outside of the parallel region, on its own threads */
     size_t scratch;             /* floats per thread */
     double seconds;
 };
@@ -79,7 +81,7 @@ bool plan_compile(struct plan *p, float *const *params, const struct plan_option
 float *plan_own(struct plan *p, size_t floats);
 
 /* steps.c */
-step_function run_to_nhwc, run_frame, run_pack, run_dcnv2, run_gemm, run_conv, run_layer_norm, run_dwconv, run_dcnv3, run_unary,
-    run_add, run_mean, run_softmax, run_attention, run_pixel_shuffle;
+step_function run_to_nhwc, run_frame, run_pack, run_dcnv2, run_gemm, run_onednn, run_conv,
+    run_layer_norm, run_dwconv, run_dcnv3, run_unary, run_add, run_mean, run_softmax, run_attention, run_pixel_shuffle;
 
 #endif

@@ -1,4 +1,5 @@
 /* What the steps of a plan do: each thread its share, then plan.c's barrier. */
+#include "onednn.h"
 #include "plan_internal.h"
 
 #include <math.h>
@@ -54,6 +55,14 @@ void run_gemm(const struct plan *p, const struct step *s, int thread, int thread
     }
     const struct share part = share_of(s->rows, thread, threads);
     p->kernels->gemm(g, part.first, part.last, a, lda, c, ldc, residual, g->n, 0, panels);
+}
+
+/* Brings its own threads. */
+void run_onednn(const struct plan *p, const struct step *s, int thread, int threads)
+{
+    (void)thread, (void)threads;
+    onednn_run(s->primitive, buffer_at(p, s->in[0]), buffer_at(p, s->out),
+               buffer_at(p, s->residual));
 }
 
 /* The window of one output pixel as a row of K*K*C values, zero outside of the image. */

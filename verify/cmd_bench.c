@@ -27,6 +27,7 @@ enum { MOST_REPEATS = 400, LEAST_REPEATS = 9 };
 
 struct bench {
     const char *model, *isa, *size;
+    enum gemm_choice gemm;
     int height, width, batch, threads;
     const struct layer *layer;          /* NULL: a model */
     bool profile, json, with_ref;
@@ -194,7 +195,8 @@ static bool bench_case(const struct bench *b, int threads, int batch, struct res
     float **params = seeded_params(g), *input[MAX_INPUTS] = {0};
     float *output = malloc((size_t)shape_count(&g->node[g->nodes - 1]->shape) * sizeof *output);
     struct plan *plan = params && output && seeded_inputs(g, input)
-        ? plan_new(g, params, (struct plan_options){.isa = b->isa, .threads = threads}, e) : NULL;
+        ? plan_new(g, params, (struct plan_options){
+              .isa = b->isa, .threads = threads, .gemm = b->gemm}, e) : NULL;
     if (plan) {
         *r = (struct result){.flops = 2 * graph_macs(g), .threads = threads, .batch = batch,
                              .arena = plan_arena_bytes(plan), .weights = plan_weight_bytes(plan),
@@ -331,6 +333,7 @@ static bool run_cases(struct bench *b, bool all_threads, bool all_batches, struc
 int cmd_bench(int argc, char **argv, struct error *e)
 {
     const char *threads = NULL, *batch = NULL, *seconds = "2", *model = "internimage_t";
+    const char *gemm = "auto";
     struct bench b = {.size = "224x224"};
     const struct option_spec spec[] = {
         {"--filter", &model, NULL, "model (pico t s b l xl h g, internimage_t...) or dcnv2: layers"},
@@ -338,6 +341,7 @@ int cmd_bench(int argc, char **argv, struct error *e)
         {"--threads", &threads, NULL, "only with so many (default: 1 to all)"},
         {"--batch", &batch, NULL, "only this batch (default: 1 and 8)"},
         {"--isa", &b.isa, NULL, "generic, avx2 or avx512 (default: the best there is)"},
+        {"--gemm", &gemm, NULL, "own, onednn or auto: who multiplies matrices (default auto)"},
         {"--seconds", &seconds, NULL, "per case (default 2)"},
         {"--profile", NULL, &b.profile, "time per kind of step"},
         {"--ref", NULL, &b.with_ref, "also time the scalar reference"},
@@ -348,6 +352,11 @@ int cmd_bench(int argc, char **argv, struct error *e)
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
     b.model = model;
+    b.gemm = !strcmp(gemm, "onednn") ? GEMM_ONEDNN : !strcmp(gemm, "own") ? GEMM_OWN : GEMM_AUTO;
+    if (b.gemm == GEMM_AUTO && strcmp(gemm, "auto")) {
+        fail(e, EXIT_USAGE, "--gemm '%s' is none of own, onednn, auto", gemm);
+        return EXIT_USAGE;
+    }
     b.threads = threads ? atoi(threads) : omp_get_num_procs();
     b.batch = batch ? atoi(batch) : 8;
     b.seconds = atof(seconds);
