@@ -47,13 +47,14 @@ PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all help deps verify verify-full check check-unit tables figures example bench-rivals goldens goldens-check venv clean
+.PHONY: all help deps verify verify-full check check-unit check-avx512 check-isa mutant tables figures example bench-rivals goldens goldens-check venv clean
 all: $(PROGRAM) $(LIBRARY)
 
 help:
 	@sed -n '3,7s/^# *//p' Makefile
 	@echo 'make tables         the tables of the paper, recomputed'
 	@echo 'make check-unit     the cmocka tests alone'
+	@echo 'make check-avx512   AVX-512 in an emulated CPU (ci/deps emulator); and which registers are used'
 	@echo 'make example        a program of 50 lines on the library, built and run'
 	@echo 'make figures        the pictures of docs/, redrawn'
 	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
@@ -141,6 +142,31 @@ check: deps
 
 check-unit: $(TESTS) $(PROGRAM)
 	@for t in $(TESTS); do echo "== $$t"; INTERNIMAGE=$(PROGRAM) $$t || exit 1; done
+
+# The AVX-512 kernels in an emulated CPU, beside a build where DCNv3's exchanges the upper
+# and the lower weights of a point. And no wide registers where they may be missing.
+MUTANT   := $(BUILD)/mutant
+$(MUTANT)/dcnv3.c: opt/kernels/dcnv3.c
+	@mkdir -p $(@D)
+	sed 's/const vf down = ly \* m, up = m - down;/const vf up = ly * m, down = m - up;/; s|"\.\./|"opt/|' $< >$@
+	@test `diff $< $@ | grep -c '^> .*const vf up'` = 1
+
+$(MUTANT)/internimage: $(MUTANT)/dcnv3.c $(OBJECTS)
+	$(Q)$(CC) $(BASE) -ffp-contract=fast $(ISA_avx512) -c $< -o $(MUTANT)/dcnv3.o
+	$(Q)$(CC) $(SANFLAGS) $(filter-out $(BUILD)/opt/avx512/dcnv3.o,$(OBJECTS)) $(MUTANT)/dcnv3.o $(LDLIBS) -o $@
+
+mutant: $(PROGRAM) $(MUTANT)/internimage
+
+check-avx512: mutant check-isa
+	ci/avx512 $(PROGRAM) $(MUTANT)/internimage || [ $$? = 77 ]
+
+check-isa: $(KERNEL_OBJ)
+	@for k in $(KERNELS:opt/kernels/%.c=%); do \
+	    z512=`objdump -d $(BUILD)/opt/avx512/$$k.o | grep -c zmm`; \
+	    z2=`objdump -d $(BUILD)/opt/avx2/$$k.o | grep -c zmm`; y0=`objdump -d $(BUILD)/opt/generic/$$k.o | grep -c '[yz]mm'`; \
+	    echo "$$k: zmm in avx512 $$z512, in avx2 $$z2; ymm or zmm in generic $$y0"; \
+	    [ $$z2 = 0 ] && [ $$y0 = 0 ] && { [ $$z512 != 0 ] || [ $$k = table ]; } || exit 1; \
+	done
 
 figures: $(PROGRAM)
 	$(PROGRAM) plot sampling >$(BUILD)/sampling.txt

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_SECONDS = 10, READ_UP_TO = 64 << 20 };
+enum { MOST_SECONDS = 30, READ_UP_TO = 64 << 20 };
 
 static herr_t touch_attr(hid_t object, const char *name, const H5A_info_t *info, void *context)
 {

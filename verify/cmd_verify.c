@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 struct verify_options {
-    const char *goldens, *filter, *only;
+    const char *goldens, *isa, *filter, *only;
     bool json, verbose;
 };
 
@@ -307,6 +307,7 @@ int cmd_verify(int argc, char **argv, struct error *e)
         {"--goldens", &v.goldens, NULL, "golden file or directory (default datasets/goldens)"},
         {"--filter", &v.filter, NULL, "only cases, models or tensors whose name contains VALUE"},
         {"--case", &v.only, NULL, "only the op case with exactly this reproduction string"},
+        {"--isa", &v.isa, NULL, "the fast side on generic, avx2 or avx512 alone (default: on all)"},
         {"--json", NULL, &v.json, "machine-readable, one object per tensor"},
         {"--verbose", NULL, &v.verbose, "one line per tensor"},
         {0},
@@ -318,7 +319,7 @@ int cmd_verify(int argc, char **argv, struct error *e)
         fail(e, EXIT_USAGE, "unexpected argument '%s'", argv[0]);
         return EXIT_USAGE;
     }
-    struct golden_options o = {.filter = v.filter, .only = v.only, .progress = progress};
+    struct golden_options o = {.filter = v.filter, .only = v.only, .isa = v.isa, .progress = progress};
     struct findings found = {0};
     struct timespec start, end;
     clock_gettime(CLOCK_MONOTONIC, &start);

@@ -11,6 +11,7 @@
 struct golden_options {
     const char *filter;         /* only units or tensors containing this; NULL: all */
     const char *only;           /* only the op case with exactly this name; NULL: all */
+    const char *isa;            /* the fast side on this ISA alone; NULL: on all there are */
     void (*progress)(const char *unit, int done, int total);   /* may be NULL */
 };
 
@@ -27,7 +28,8 @@ bool golden_model(struct h5_file *f, const char *path, const struct golden_optio
 
 struct pair;
 /* Runs the fast side on every ISA and compares each value it leaves behind. */
-bool golden_opt(const struct pair *p, const char *name, struct findings *found, struct error *e);
+bool golden_opt(const struct pair *p, const char *name, const char *isa, struct findings *found,
+                struct error *e);
 
 /* A graph run in both precisions on the same float32 numbers. */
 struct pair {

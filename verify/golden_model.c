@@ -191,7 +191,7 @@ static bool run(struct model *m, struct error *e)
     if (!compare_activations(m, e))
         return false;
     if ((!m->options->filter || strstr(m->name, m->options->filter))
-        && !golden_opt(&m->pair, m->name, m->found, e))
+        && !golden_opt(&m->pair, m->name, m->options->isa, m->found, e))
         return false;
     if (h5_has(m->file, "", "grad_output") && !compare_gradients(m, e))
         return false;

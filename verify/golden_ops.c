@@ -202,7 +202,7 @@ static bool run_case(struct ops *o, const char *name)
             .direction = FORWARD, .group = "", .shape = last->shape,
             .v32 = p.r32->value[last->id], .v64 = p.r64->value[last->id], .terms = terms,
         });
-        ok = ok && golden_opt(&p, name, o->found, o->error);
+        ok = ok && golden_opt(&p, name, o->options->isa, o->found, o->error);
         if (ok && h5_has(o->file, name, "grad_output"))
             ok = gradients(o, name, &p, terms);
     }

@@ -75,15 +75,19 @@ static bool run_or_skip(const struct pair *p, const char *name, const char *what
     return true;
 }
 
-bool golden_opt(const struct pair *p, const char *name, struct findings *found, struct error *e)
+bool golden_opt(const struct pair *p, const char *name, const char *isa, struct findings *found,
+                struct error *e)
 {
-    bool ok = true;
+    bool ok = !isa || kernels_select(isa, e);
     for (int i = 0; ok && i < KERNEL_TABLES; i++) {
+        if (isa && strcmp(isa, kernel_names[i]))
+            continue;
         if (kernels_at(i))
             ok = run_or_skip(p, name, kernel_names[i],
                              (struct plan_options){.isa = kernel_names[i]}, found, e);
         else
             found->skipped++;
     }
-    return ok && run_or_skip(p, name, "onednn", (struct plan_options){.gemm = GEMM_ONEDNN}, found, e);
+    return ok && run_or_skip(p, name, "onednn",
+                             (struct plan_options){.isa = isa, .gemm = GEMM_ONEDNN}, found, e);
 }
