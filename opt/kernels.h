@@ -5,6 +5,7 @@
 #define OPT_KERNELS_H
 
 #include "ref/error.h"
+#include "ref/shapes.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -86,6 +87,30 @@ struct kernels {
     /* y[c] = mean over rows of x[row][c]. */
     void (*mean_rows)(int rows, int channels, const float *x, float *y);
     void (*softmax)(int64_t rows, int points, const float *x, float *y);
+
+    /* Gradients. Every one ADDS to its d_ arguments. */
+    void (*add_to)(int64_t count, const float *x, float *y);
+    void (*gelu_backward)(int64_t count, const float *x, const float *d_y, float *d_x);
+    void (*softmax_backward)(int64_t rows, int points, const float *y, const float *d_y, float *d_x);
+    void (*layer_norm_backward)(int rows, int channels, float eps, const float *x,
+                                const float *weight, const float *d_y, float *d_x,
+                                float *d_weight, float *d_bias);
+    void (*column_sums)(int64_t rows, int channels, const float *x, float *sums);
+    void (*scale_rows)(int64_t rows, int channels, const float *x, const float *gamma, float *y);
+    void (*scale_rows_backward)(int64_t rows, int channels, const float *x, const float *gamma,
+                                const float *d_y, float *d_x, float *d_gamma);
+    /* Weights [kernel * kernel][channels] and bias, from output rows [y0, y1) of one image;
+     * d_y: from row y0 on. (The input's gradient is a depthwise convolution itself.) */
+    void (*dwconv_backward)(const struct dwconv *d, const float *x, const float *d_y, int y0,
+                            int y1, float *d_weight, float *d_bias);
+    /* Groups [g0, g1) of one image; frame and d_frame as in dcnv3_plan, the rest dense. */
+    void (*dcnv3_backward)(const struct dcnv3_shape *s, int g0, int g1, const float *frame,
+                           const float *offset, const float *mask, const float *d_out,
+                           float *d_frame, float *d_offset, float *d_mask);
+    /* d_a: gradient of dcnv2's `a`, before the mask. */
+    void (*dcnv2_backward)(const struct dcnv2_plan *p, const float *frame, const float *offset,
+                           const float *mask, int first, int rows, const float *d_a, int lda,
+                           float *d_frame, float *d_offset, float *d_mask);
     double (*peak)(int64_t rounds);     /* FMA loop: returns floating-point operations done */
 };
 

@@ -4,6 +4,7 @@
 #define OPT_PLAN_INTERNAL_H
 
 #include "plan.h"
+#include "share.h"
 
 enum { STEP_INPUTS = 3, CONV_ROWS = 56 };    /* windows per tile of a convolution */
 

@@ -36,6 +36,17 @@ INLINE void vstore(float *p, vf v) { *(vf_u *)p = (vf_u)v; }
 INLINE void vstore_int(int32_t *p, vi v) { *(vi_u *)p = (vi_u)v; }
 INLINE vf vset(float x) { return x - (vf){0}; }
 
+/* v as it is: what it came from is not contracted into what uses it. */
+INLINE vf vrounded(vf v)
+{
+#if defined __AVX512F__
+    __asm__("" : "+v"(v));
+#elif defined __x86_64__
+    __asm__("" : "+x"(v));
+#endif
+    return v;
+}
+
 /* The first n lanes; the others are zero, and not stored. */
 INLINE vf vload_part(const float *p, int n)
 {
@@ -77,6 +88,28 @@ INLINE float vsum(vf v)
     return sum;
 }
 
+/* Four sums at once. */
+INLINE void vsum4(vf a, vf b, vf c, vf d, float sum[4])
+{
+#if defined __AVX2__ || defined __AVX512F__
+#if defined __AVX512F__
+#define HALVES(v) _mm256_add_ps(_mm512_castps512_ps256((__m512)(v)), \
+                                _mm512_extractf32x8_ps((__m512)(v), 1))
+#else
+#define HALVES(v) ((__m256)(v))
+#endif
+    const __m256 ab = _mm256_hadd_ps(HALVES(a), HALVES(b)), cd = _mm256_hadd_ps(HALVES(c), HALVES(d));
+    const __m256 all = _mm256_hadd_ps(ab, cd);
+    _mm_storeu_ps(sum, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
+#undef HALVES
+#else
+    sum[0] = vsum(a);
+    sum[1] = vsum(b);
+    sum[2] = vsum(c);
+    sum[3] = vsum(d);
+#endif
+}
+
 INLINE float vlargest(vf v)
 {
     float part[LANES];
@@ -104,9 +137,9 @@ INLINE vf vexp(vf x)
     return (vf)((vi)y + power);
 }
 
-/* x/2 (1 + erf(x / sqrt 2)); the error function as x P(x^2) / Q(x^2), a least-maximum
- * fit of 2.4e-8 on |x| <= 5.65, beyond which it is +-1. */
-INLINE vf vgelu(vf x)
+/* erf(x / sqrt 2) as x P(x^2) / Q(x^2), a least-maximum fit of 2.4e-8 on |x| <= 5.65,
+ * beyond which it is +-1. */
+INLINE vf verf(vf x)
 {
     vf z = vmin(vmax(x, vset(-5.65f)), vset(5.65f)), u = z * z;
     vf p = vset(4.39845767e-08f) * u + 1.25760829e-05f;
@@ -119,8 +152,20 @@ INLINE vf vgelu(vf x)
     q = q * u + 2.52340192e-01f;
     p = p * u + 7.97884542e-01f;
     q = q * u + 1.0f;
-    vf e = vmin(vmax(z * p / q, vset(-1.0f)), vset(1.0f)), h = x * 0.5f;
-    return h * e + h;
+    return vmin(vmax(z * p / q, vset(-1.0f)), vset(1.0f));
+}
+
+/* x/2 (1 + erf(x / sqrt 2)) */
+INLINE vf vgelu(vf x)
+{
+    const vf h = x * 0.5f;
+    return h * verf(x) + h;
+}
+
+/* The normal distribution function. */
+INLINE vf vcdf(vf x)
+{
+    return verf(x) * 0.5f + 0.5f;
 }
 
 #endif

@@ -5,16 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-/* [first, last) of `count` things for one thread. */
-struct share {
-    int64_t first, last;
-};
-
-static struct share share_of(int64_t count, int thread, int threads)
-{
-    return (struct share){count * thread / threads, count * (thread + 1) / threads};
-}
-
 static float *scratch_of(const struct plan *p, int thread)
 {
     return p->scratch + p->scratch_size * (size_t)thread;

@@ -62,7 +62,7 @@ struct REF(run) *REF(run_new)(const struct graph *g, struct error *e)
     return NULL;
 }
 
-static struct REF(op_args) arguments(const struct REF(run) *r, const struct node *n)
+struct REF(op_args) REF(run_args)(const struct REF(run) *r, const struct node *n)
 {
     struct REF(op_args) a = {.out = r->value[n->id]};
     for (int i = 0; i < n->inputs; i++) {
@@ -83,7 +83,7 @@ void REF(run_forward)(struct REF(run) *r, void (*progress)(void *context, int do
 {
     for (int i = 0; i < r->graph->nodes; i++) {
         const struct node *n = r->graph->node[i];
-        struct REF(op_args) a = arguments(r, n);
+        struct REF(op_args) a = REF(run_args)(r, n);
         if (n->op != OP_input)
             REF(op_row)(n->op)->forward(n, &a, r->value[i]);
         if (progress)
@@ -91,20 +91,33 @@ void REF(run_forward)(struct REF(run) *r, void (*progress)(void *context, int do
     }
 }
 
+bool REF(run_zero_gradients)(struct REF(run) *r, struct error *e)
+{
+    const struct graph *g = r->graph;
+    bool fresh = !r->d_value || !r->d_param;
+    if (!r->d_value)
+        r->d_value = new_values(g);
+    if (!r->d_param)
+        r->d_param = new_params(g);
+    if (!r->d_value || !r->d_param)
+        return fail(e, EXIT_USAGE, "out of memory for the gradients");
+    for (int i = 0; !fresh && i < g->nodes; i++)
+        memset(r->d_value[i], 0, (size_t)shape_count(&g->node[i]->shape) * sizeof(real));
+    for (int i = 0; !fresh && i < g->params; i++)
+        memset(r->d_param[i], 0, (size_t)shape_count(&g->param[i].shape) * sizeof(real));
+    return true;
+}
+
 bool REF(run_backward)(struct REF(run) *r, const real *d_output, struct error *e)
 {
     const struct graph *g = r->graph;
     const struct node *last = g->node[g->nodes - 1];
-    free_all(r->d_value, g->nodes);
-    free_all(r->d_param, g->params);
-    r->d_value = new_values(g);
-    r->d_param = new_params(g);
-    if (!r->d_value || !r->d_param)
-        return fail(e, EXIT_USAGE, "out of memory for the gradients");
+    if (!REF(run_zero_gradients)(r, e))
+        return false;
     memcpy(r->d_value[last->id], d_output, (size_t)shape_count(&last->shape) * sizeof(real));
     for (int i = g->nodes - 1; i >= 0; i--) {
         const struct node *n = g->node[i];
-        struct REF(op_args) a = arguments(r, n);
+        struct REF(op_args) a = REF(run_args)(r, n);
         if (n->op != OP_input)
             REF(op_row)(n->op)->backward(n, &a, r->d_value[i]);
     }

@@ -15,6 +15,11 @@ void REF(run_free)(struct REF(run) *r);
 void REF(run_forward)(struct REF(run) *r, void (*progress)(void *context, int done, int total),
                       void *context);
 
+/* The arrays a node's op is called with. */
+struct REF(op_args) REF(run_args)(const struct REF(run) *r, const struct node *n);
+/* Allocates all gradients, or sets them to zero. */
+bool REF(run_zero_gradients)(struct REF(run) *r, struct error *e);
+
 /* Gradients of sum(output * d_output) with respect to every value and parameter;
  * output is the last node. Zeroes the gradients first. */
 bool REF(run_backward)(struct REF(run) *r, const real *d_output, struct error *e);

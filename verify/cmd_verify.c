@@ -104,7 +104,7 @@ static void number(char *to, size_t size, bool has, const char *format, double v
 /* "dcnv3 n2h7..." and "dcnv3 n1h8..." are cases of one op. */
 static size_t op_length(const char *unit)
 {
-    return strcspn(unit, " ");
+    return strcspn(unit, " ");        /* "add 2x3x5x7/train-avx2" is a case of add */
 }
 
 static void line_name(char *name, size_t size, const struct line *l, enum detail detail)
@@ -112,8 +112,9 @@ static void line_name(char *name, size_t size, const struct line *l, enum detail
     const struct finding *f = l->first;
     if (detail == PER_TENSOR)
         snprintf(name, size, "%s  %s", f->unit, f->tensor);
-    else if (detail == PER_OP && l->cases > 1)
-        snprintf(name, size, "%.*s (%d cases)", (int)op_length(f->unit), f->unit, l->cases);
+    else if (detail == PER_OP && strchr(f->unit, ' '))
+        snprintf(name, size, "%.*s (%d case%s)", (int)op_length(f->unit), f->unit, l->cases,
+                 l->cases == 1 ? "" : "s");
     else
         snprintf(name, size, "%s", f->unit);
 }

@@ -31,6 +31,12 @@ struct pair;
 bool golden_opt(const struct pair *p, const char *name, const char *isa, struct findings *found,
                 struct error *e);
 
+/* The same for training: forward and backward; after pair_backward(). */
+bool golden_train(const struct pair *p, const char *name, const char *isa, const float *d_output,
+                  struct findings *found, struct error *e);
+/* The rms below which the gradient of a node's parameters is rounding noise. */
+double sibling_scale(const struct pair *p, const struct node *n);
+
 /* A graph run in both precisions on the same float32 numbers. */
 struct pair {
     struct graph *graph;

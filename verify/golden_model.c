@@ -103,20 +103,6 @@ static bool compare_activations(struct model *m, struct error *e)
     return compare_node(m, g->node[g->nodes - 1], "output", terms, e);
 }
 
-/* A gradient that is much smaller than its siblings - the bias of the attention's
- * keys is zero by symmetry - is rounding noise of sums as large as theirs. */
-static double sibling_scale(const struct model *m, const struct node *n)
-{
-    double most = 0;
-    for (int i = 0; i < n->params; i++) {
-        const struct param *p = &m->pair.graph->param[n->param[i]];
-        double rms = root_mean_square(shape_count(&p->shape), m->pair.r64->d_param[n->param[i]]);
-        if (!p->buffer && rms > most)
-            most = rms;
-    }
-    return 0.1 * most;
-}
-
 static bool compare_gradient(struct model *m, const char *key, struct shape shape, const float *v32,
                              const double *v64, double scale, struct error *e)
 {
@@ -146,10 +132,12 @@ static bool compare_gradients(struct model *m, struct error *e)
            || fail(e, EXIT_BAD_FILE, "%s: grad_output has %lld values, the output %lld", m->path,
                    (long long)info.count, (long long)shape_count(&g->node[g->nodes - 1]->shape));
     ok = ok && pair_backward(&m->pair, d_output, e);
+    ok = ok && ((m->options->filter && !strstr(m->name, m->options->filter))
+                || golden_train(&m->pair, m->name, m->options->isa, d_output, m->found, e));
     free(d_output);
     for (int i = 0; ok && i < g->nodes; i++) {
         const struct node *n = g->node[i];
-        double scale = sibling_scale(m, n);
+        double scale = sibling_scale(&m->pair, n);
         for (int k = 0; ok && k < n->params; k++) {
             const struct param *p = &g->param[n->param[k]];
             ok = p->buffer || compare_gradient(m, p->key, p->shape,

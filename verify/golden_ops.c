@@ -166,7 +166,8 @@ static bool gradients(struct ops *o, const char *name, struct pair *p, double te
     bool ok = (info.count == shape_count(&last->shape)
                || fail(o->error, EXIT_BAD_FILE, "case '%s': grad_output has %lld values", name,
                        (long long)info.count))
-           && pair_backward(p, d_output, o->error);
+           && pair_backward(p, d_output, o->error)
+           && golden_train(p, name, o->options->isa, d_output, o->found, o->error);
     free(d_output);
     struct subject s = {.direction = GRADIENT, .group = "grad",
                         .terms = 2 * terms + (double)shape_rows(&last->shape)};

@@ -22,6 +22,24 @@ void K(sigmoid)(int64_t count, const float *x, float *y);
 void K(add)(int64_t count, const float *a, const float *b, float *y);
 void K(mean_rows)(int rows, int channels, const float *x, float *y);
 void K(softmax)(int64_t rows, int points, const float *x, float *y);
+void K(add_to)(int64_t count, const float *x, float *y);
+void K(gelu_backward)(int64_t count, const float *x, const float *d_y, float *d_x);
+void K(softmax_backward)(int64_t rows, int points, const float *y, const float *d_y, float *d_x);
+void K(layer_norm_backward)(int rows, int channels, float eps, const float *x,
+                            const float *weight, const float *d_y, float *d_x, float *d_weight,
+                            float *d_bias);
+void K(column_sums)(int64_t rows, int channels, const float *x, float *sums);
+void K(scale_rows)(int64_t rows, int channels, const float *x, const float *gamma, float *y);
+void K(scale_rows_backward)(int64_t rows, int channels, const float *x, const float *gamma,
+                            const float *d_y, float *d_x, float *d_gamma);
+void K(dwconv_backward)(const struct dwconv *d, const float *x, const float *d_y, int y0, int y1,
+                        float *d_weight, float *d_bias);
+void K(dcnv3_backward)(const struct dcnv3_shape *s, int g0, int g1, const float *frame,
+                       const float *offset, const float *mask, const float *d_out, float *d_frame,
+                       float *d_offset, float *d_mask);
+void K(dcnv2_backward)(const struct dcnv2_plan *s, const float *frame, const float *offset,
+                       const float *mask, int first, int rows, const float *d_a, int lda,
+                       float *d_frame, float *d_offset, float *d_mask);
 double K(peak)(int64_t rounds);
 
 #define TEXT_(x) #x
@@ -32,5 +50,11 @@ const struct kernels K(kernels) = {
     .gemm_packed_size = K(gemm_packed_size), .gemm_pack = K(gemm_pack), .gemm = K(gemm),
     .layer_norm = K(layer_norm), .dwconv = K(dwconv), .dcnv3 = K(dcnv3), .dcnv2 = K(dcnv2),
     .center_scale = K(center_scale), .gelu = K(gelu), .sigmoid = K(sigmoid), .add = K(add),
-    .mean_rows = K(mean_rows), .softmax = K(softmax), .peak = K(peak),
+    .mean_rows = K(mean_rows),
+    .softmax = K(softmax), .add_to = K(add_to),
+    .gelu_backward = K(gelu_backward), .softmax_backward = K(softmax_backward),
+    .layer_norm_backward = K(layer_norm_backward), .column_sums = K(column_sums),
+    .scale_rows = K(scale_rows), .scale_rows_backward = K(scale_rows_backward),
+    .dwconv_backward = K(dwconv_backward), .dcnv3_backward = K(dcnv3_backward),
+    .dcnv2_backward = K(dcnv2_backward), .peak = K(peak),
 };

@@ -1,0 +1,157 @@
+/* Gradients of the kernels in rows.c and dwconv.c. Every one adds to what it is given. */
+#include "../simd.h"
+
+#include "../kernels.h"
+
+INLINE vf load_at(const float *x, int c, int channels)
+{
+    return channels - c >= LANES ? vload(x + c) : vload_part(x + c, channels - c);
+}
+
+INLINE void add_at(float *y, int c, int channels, vf v)
+{
+    if (channels - c >= LANES)
+        vstore(y + c, vload(y + c) + v);
+    else
+        vstore_part(y + c, vload_part(y + c, channels - c) + v, channels - c);
+}
+
+void K(add_to)(int64_t count, const float *x, float *y)
+{
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        vstore(y + i, vload(y + i) + vload(x + i));
+    for (; i < count; i++)
+        y[i] += x[i];
+}
+
+/* d/dx x Phi(x) = Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi) */
+INLINE vf gelu_slope(vf x)
+{
+    return vcdf(x) + x * vexp(x * x * -0.5f) * 0.398942280f;
+}
+
+void K(gelu_backward)(int64_t count, const float *x, const float *d_y, float *d_x)
+{
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        vstore(d_x + i, vload(d_x + i) + vload(d_y + i) * gelu_slope(vload(x + i)));
+    if (i < count) {
+        const int n = (int)(count - i);
+        add_at(d_x + i, 0, n, vload_part(d_y + i, n) * gelu_slope(vload_part(x + i, n)));
+    }
+}
+
+void K(softmax_backward)(int64_t rows, int points, const float *y, const float *d_y, float *d_x)
+{
+    for (int64_t r = 0; r < rows; r++, y += points, d_y += points, d_x += points) {
+        float sum = 0;
+        for (int p = 0; p < points; p++)
+            sum += y[p] * d_y[p];
+        for (int p = 0; p < points; p++)
+            d_x[p] += y[p] * (d_y[p] - sum);
+    }
+}
+
+/* The moments of a row as norm_row computes them. */
+INLINE void moments(int channels, float eps, const float *x, float *mean, float *inverse)
+{
+    vf sum = {0}, squares = {0};
+    const int whole = channels / LANES * LANES;
+    for (int c = 0; c < channels; c += LANES)
+        sum += load_at(x, c, channels);
+    *mean = vsum(sum) / (float)channels;
+    for (int c = 0; c < whole; c += LANES) {
+        const vf d = vload(x + c) - *mean;
+        squares += d * d;
+    }
+    float variance = vsum(squares);
+    for (int c = whole; c < channels; c++)
+        variance += (x[c] - *mean) * (x[c] - *mean);
+    *inverse = 1.0f / sqrtf(variance / (float)channels + eps);
+}
+
+/* See ref/layer_norm.c for the formula. */
+void K(layer_norm_backward)(int rows, int channels, float eps, const float *x,
+                            const float *weight, const float *d_y, float *d_x, float *d_weight,
+                            float *d_bias)
+{
+    for (int r = 0; r < rows; r++, x += channels, d_y += channels, d_x += channels) {
+        float mean, inverse;
+        vf sum_d = {0}, sum_dh = {0};
+        moments(channels, eps, x, &mean, &inverse);
+        for (int c = 0; c < channels; c += LANES) {
+            const vf d = load_at(d_y, c, channels), h = (load_at(x, c, channels) - mean) * inverse;
+            const vf dw = d * load_at(weight, c, channels);
+            sum_d += dw;
+            sum_dh += dw * h;
+            add_at(d_weight, c, channels, d * h);
+            add_at(d_bias, c, channels, d);
+        }
+        const float mean_d = vsum(sum_d) / (float)channels, mean_dh = vsum(sum_dh) / (float)channels;
+        for (int c = 0; c < channels; c += LANES) {
+            const vf h = (load_at(x, c, channels) - mean) * inverse;
+            /* rounded as in the mean: a single channel's gradient is zero, not noise */
+            const vf dw = vrounded(load_at(d_y, c, channels) * load_at(weight, c, channels));
+            add_at(d_x, c, channels, (dw - mean_d - h * mean_dh) * inverse);
+        }
+    }
+}
+
+void K(column_sums)(int64_t rows, int channels, const float *x, float *sums)
+{
+    for (int c = 0; c < channels; c += LANES) {
+        vf sum = {0};
+        for (int64_t r = 0; r < rows; r++)
+            sum += load_at(x + r * channels, c, channels);
+        add_at(sums, c, channels, sum);
+    }
+}
+
+void K(scale_rows)(int64_t rows, int channels, const float *x, const float *gamma, float *y)
+{
+    for (int64_t r = 0; r < rows; r++, x += channels, y += channels)
+        for (int c = 0; c < channels; c++)
+            y[c] = x[c] * gamma[c];
+}
+
+void K(scale_rows_backward)(int64_t rows, int channels, const float *x, const float *gamma,
+                            const float *d_y, float *d_x, float *d_gamma)
+{
+    for (int64_t r = 0; r < rows; r++, x += channels, d_y += channels, d_x += channels)
+        for (int c = 0; c < channels; c += LANES) {
+            const vf d = load_at(d_y, c, channels);
+            add_at(d_x, c, channels, d * load_at(gamma, c, channels));
+            add_at(d_gamma, c, channels, d * load_at(x, c, channels));
+        }
+}
+
+/* One vector of channels, one tap: sum over the pixels of a row that have this tap. */
+INLINE vf tap_sum(const struct dwconv *d, const float *x, const float *d_y, int shift, int c)
+{
+    vf sum = {0};
+    const int from = shift < 0 ? -shift : 0, to = shift > 0 ? d->width - shift : d->width;
+    for (int ox = from; ox < to; ox++)
+        sum += load_at(x + (size_t)(ox + shift) * d->channels, c, d->channels)
+             * load_at(d_y + (size_t)ox * d->channels, c, d->channels);
+    return sum;
+}
+
+void K(dwconv_backward)(const struct dwconv *d, const float *x, const float *d_y, int y0, int y1,
+                        float *d_weight, float *d_bias)
+{
+    const int half = d->kernel / 2;
+    const size_t row = (size_t)d->width * d->channels;
+    for (int oy = y0; oy < y1; oy++, d_y += row) {
+        K(column_sums)(d->width, d->channels, d_y, d_bias);
+        for (int ky = 0; ky < d->kernel; ky++) {
+            const int y = oy + ky - half;
+            if (y < 0 || y >= d->height)
+                continue;
+            for (int kx = 0; kx < d->kernel; kx++)
+                for (int c = 0; c < d->channels; c += LANES)
+                    add_at(d_weight + (size_t)(ky * d->kernel + kx) * d->channels, c, d->channels,
+                           tap_sum(d, x + (size_t)y * row, d_y, kx - half, c));
+        }
+    }
+}

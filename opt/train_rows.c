@@ -1,0 +1,414 @@
+/* Products, convolutions, norms and activations, forward and backward. Every function
+ * shares its rows between threads; sums over rows are kept per thread and added in
+ * thread order, so that the same number of threads gives the same bits. */
+#include "trainer_internal.h"
+
+#include "onednn.h"
+
+#include <omp.h>
+#include <string.h>
+
+/* Runs the statement for each thread with its `part` of `count`. */
+#define SHARED(t, count, statement) \
+    do { \
+        _Pragma("omp parallel num_threads((t)->threads)") \
+        { \
+            const int thread = omp_get_thread_num(); \
+            const struct share part = share_of(count, thread, omp_get_num_threads()); \
+            (void)thread; \
+            statement; \
+        } \
+    } while (0)
+
+/* Adds the threads' partial sums, `size` floats each, to `to`. */
+static void add_partial(const struct trainer *t, const float *partial, size_t size, float *to)
+{
+    for (int i = 0; i < t->threads; i++)
+        t->kernels->add_to((int64_t)size, partial + (size_t)i * size, to);
+}
+
+/* --- linear -------------------------------------------------------------------------- */
+
+static void fill_bias(const struct trainer *t, int64_t rows, int n, const float *bias, float *y)
+{
+    SHARED(t, rows, {
+        for (int64_t r = part.first; r < part.last; r++) {
+            if (bias)
+                memcpy(y + r * n, bias, (size_t)n * sizeof *y);
+            else
+                memset(y + r * n, 0, (size_t)n * sizeof *y);
+        }
+    });
+}
+
+static void bias_gradient(const struct trainer *t, int64_t rows, int n, const float *d_y,
+                          float *d_bias)
+{
+    memset(t->scratch, 0, (size_t)t->threads * n * sizeof(float));
+    SHARED(t, rows, t->kernels->column_sums(part.last - part.first, n, d_y + part.first * n,
+                                            t->scratch + (size_t)thread * n));
+    add_partial(t, t->scratch, (size_t)n, d_bias);
+}
+
+static size_t row_scratch(const struct trainer *t, const struct node *n)
+{
+    return 2 * (size_t)t->threads * (size_t)shape_last(&n->shape);
+}
+
+static void linear_forward(const struct trainer *t, const struct node *n,
+                           const struct ref32_op_args *a, float *y)
+{
+    const int64_t rows = shape_rows(&n->shape), k = shape_last(&n->in[0]->shape);
+    const int out = n->attr.out_channels;
+    fill_bias(t, rows, out, a->param[1], y);
+    onednn_sgemm(false, true, rows, out, k, a->in[0], k, a->param[0], k, 1, y, out);
+}
+
+static void linear_backward(const struct trainer *t, const struct node *n,
+                            const struct ref32_op_args *a, const float *d_y)
+{
+    const int64_t rows = shape_rows(&n->shape), k = shape_last(&n->in[0]->shape);
+    const int out = n->attr.out_channels;
+    onednn_sgemm(false, false, rows, k, out, d_y, out, a->param[0], k, 1, a->d_in[0], k);
+    onednn_sgemm(true, false, out, k, rows, d_y, out, a->in[0], k, 1, a->d_param[0], k);
+    if (a->d_param[1])
+        bias_gradient(t, rows, out, d_y, a->d_param[1]);
+}
+
+const struct fast_op linear_fast = {linear_forward, linear_backward, row_scratch, NULL};
+
+/* --- convolution: windows of some images as rows, then products ---------------------- */
+
+struct conv {
+    int height, width, channels, out_height, out_width, out, k;
+    struct window y, x;
+    int64_t images, pixels;             /* pixels: output, per image */
+    int64_t block;                      /* images at a time */
+};
+
+static struct conv conv_of(const struct node *n)
+{
+    const struct shape *in = &n->in[0]->shape;
+    struct conv c = {
+        .height = (int)in->dim[1], .width = (int)in->dim[2], .channels = (int)in->dim[3],
+        .out_height = (int)n->shape.dim[1], .out_width = (int)n->shape.dim[2],
+        .out = n->attr.out_channels, .y = n->attr.y, .x = n->attr.x, .images = in->dim[0],
+    };
+    c.k = c.y.kernel * c.x.kernel * c.channels;
+    c.pixels = (int64_t)c.out_height * c.out_width;
+    c.block = (1 << 20) / (c.pixels * c.k);
+    c.block = c.block < 1 ? 1 : c.block > c.images ? c.images : c.block;
+    return c;
+}
+
+static size_t conv_scratch(const struct trainer *t, const struct node *n)
+{
+    const struct conv c = conv_of(n);
+    const size_t rows = row_scratch(t, n), own = (size_t)(c.block * c.pixels * c.k)
+                                              + 2 * (size_t)c.out * c.k;
+    return own > rows ? own : rows;
+}
+
+static bool conv_fits(const struct node *n)
+{
+    return n->attr.groups == 1;
+}
+
+/* OIHW to O, H, W, I, or its gradient back (added). */
+static void reorder_weight(const struct conv *c, const float *from, float *to, bool back)
+{
+    const int area = c->y.kernel * c->x.kernel;
+    for (int o = 0; o < c->out; o++)
+        for (int i = 0; i < c->channels; i++)
+            for (int p = 0; p < area; p++) {
+                const size_t oihw = ((size_t)o * c->channels + i) * area + p;
+                const size_t ohwi = (size_t)o * c->k + (size_t)p * c->channels + i;
+                if (back)
+                    to[oihw] += from[ohwi];
+                else
+                    to[ohwi] = from[oihw];
+            }
+}
+
+static void window_row(const struct conv *c, const float *image, int oy, int ox, float *row)
+{
+    const size_t bytes = (size_t)c->channels * sizeof *row;
+    for (int ky = 0; ky < c->y.kernel; ky++)
+        for (int kx = 0; kx < c->x.kernel; kx++, row += c->channels) {
+            const int y = oy * c->y.stride - c->y.pad + ky * c->y.dilation;
+            const int x = ox * c->x.stride - c->x.pad + kx * c->x.dilation;
+            if (y < 0 || x < 0 || y >= c->height || x >= c->width)
+                memset(row, 0, bytes);
+            else
+                memcpy(row, image + ((size_t)y * c->width + x) * c->channels, bytes);
+        }
+}
+
+/* Rows of the windows of `images` images. */
+static void windows(const struct trainer *t, const struct conv *c, int64_t images,
+                    const float *input, float *rows)
+{
+    SHARED(t, images * c->pixels, {
+        for (int64_t r = part.first; r < part.last; r++) {
+            const int64_t q = r % c->pixels;
+            const float *image = input + r / c->pixels * c->height * c->width * c->channels;
+            window_row(c, image, (int)(q / c->out_width), (int)(q % c->out_width), rows + r * c->k);
+        }
+    });
+}
+
+/* What input pixel (y, x) receives from the windows that contain it. */
+static void collect(const struct trainer *t, const struct conv *c, const float *rows, int y, int x,
+                    float *d_pixel)
+{
+    for (int ky = 0; ky < c->y.kernel; ky++) {
+        const int sy = y + c->y.pad - ky * c->y.dilation;
+        if (sy < 0 || sy % c->y.stride || sy / c->y.stride >= c->out_height)
+            continue;
+        for (int kx = 0; kx < c->x.kernel; kx++) {
+            const int sx = x + c->x.pad - kx * c->x.dilation;
+            if (sx < 0 || sx % c->x.stride || sx / c->x.stride >= c->out_width)
+                continue;
+            const int64_t r = (int64_t)(sy / c->y.stride) * c->out_width + sx / c->x.stride;
+            t->kernels->add_to(c->channels,
+                               rows + r * c->k + (ky * c->x.kernel + kx) * c->channels, d_pixel);
+        }
+    }
+}
+
+static void windows_backward(const struct trainer *t, const struct conv *c, int64_t images,
+                             const float *rows, float *d_input)
+{
+    const int64_t pixels = (int64_t)c->height * c->width;
+    SHARED(t, images * pixels, {
+        for (int64_t i = part.first; i < part.last; i++)
+            collect(t, c, rows + i / pixels * c->pixels * c->k, (int)(i % pixels / c->width),
+                    (int)(i % c->width), d_input + i * c->channels);
+    });
+}
+
+static void conv_forward(const struct trainer *t, const struct node *n,
+                         const struct ref32_op_args *a, float *y)
+{
+    const struct conv c = conv_of(n);
+    float *weight = t->scratch, *rows = weight + (size_t)c.out * c.k;
+    reorder_weight(&c, a->param[0], weight, false);
+    fill_bias(t, c.images * c.pixels, c.out, a->param[1], y);
+    for (int64_t i = 0; i < c.images; i += c.block) {
+        const int64_t some = c.images - i < c.block ? c.images - i : c.block;
+        windows(t, &c, some, a->in[0] + i * c.height * c.width * c.channels, rows);
+        onednn_sgemm(false, true, some * c.pixels, c.out, c.k, rows, c.k, weight, c.k, 1,
+                     y + i * c.pixels * c.out, c.out);
+    }
+}
+
+static void conv_backward(const struct trainer *t, const struct node *n,
+                          const struct ref32_op_args *a, const float *d_y)
+{
+    const struct conv c = conv_of(n);
+    const size_t size = (size_t)c.out * c.k;
+    float *weight = t->scratch, *d_weight = weight + size, *rows = d_weight + size;
+    if (a->d_param[1])
+        bias_gradient(t, c.images * c.pixels, c.out, d_y, a->d_param[1]);
+    reorder_weight(&c, a->param[0], weight, false);
+    memset(d_weight, 0, size * sizeof *d_weight);
+    for (int64_t i = 0; i < c.images; i += c.block) {
+        const int64_t some = c.images - i < c.block ? c.images - i : c.block, m = some * c.pixels;
+        const size_t at = (size_t)i * c.height * c.width * c.channels;
+        const float *d = d_y + i * c.pixels * c.out;
+        windows(t, &c, some, a->in[0] + at, rows);
+        onednn_sgemm(true, false, c.out, c.k, m, d, c.out, rows, c.k, 1, d_weight, c.k);
+        onednn_sgemm(false, false, m, c.k, c.out, d, c.out, weight, c.k, 0, rows, c.k);
+        windows_backward(t, &c, some, rows, a->d_in[0] + at);
+    }
+    reorder_weight(&c, d_weight, a->d_param[0], true);
+}
+
+const struct fast_op conv2d_fast = {conv_forward, conv_backward, conv_scratch, conv_fits};
+
+/* --- depthwise convolution -------------------------------------------------------------- */
+
+static bool dwconv_fits(const struct node *n)
+{
+    const struct attr *a = &n->attr;
+    return a->y.kernel == a->x.kernel && a->y.kernel % 2 && a->y.stride == 1 && a->x.stride == 1
+        && a->y.dilation == 1 && a->x.dilation == 1 && a->y.pad == a->y.kernel / 2
+        && a->x.pad == a->x.kernel / 2;
+}
+
+static size_t dwconv_scratch(const struct trainer *t, const struct node *n)
+{
+    const size_t channels = (size_t)shape_last(&n->shape);
+    const size_t area = (size_t)n->attr.y.kernel * n->attr.x.kernel;
+    return channels * ((area + 1) * (size_t)(t->threads + 1) + (size_t)n->shape.dim[2] * t->threads);
+}
+
+/* The weights as the kernel reads them, taps in reverse for the gradient of the input. */
+static struct dwconv dwconv_of(const struct node *n, const float *weight, const float *bias,
+                               bool flipped, float *to)
+{
+    const int channels = (int)shape_last(&n->shape), area = n->attr.y.kernel * n->attr.x.kernel;
+    float *own_bias = to + (size_t)area * channels;
+    for (int p = 0; p < area; p++)
+        for (int c = 0; c < channels; c++)
+            to[(size_t)p * channels + c] = weight[(size_t)c * area + (flipped ? area - 1 - p : p)];
+    for (int c = 0; c < channels; c++)
+        own_bias[c] = bias ? bias[c] : 0;
+    return (struct dwconv){.height = (int)n->shape.dim[1], .width = (int)n->shape.dim[2],
+                           .channels = channels, .kernel = n->attr.y.kernel, .weight = to,
+                           .bias = own_bias};
+}
+
+static void dwconv_forward(const struct trainer *t, const struct node *n,
+                           const struct ref32_op_args *a, float *output)
+{
+    const struct dwconv d = dwconv_of(n, a->param[0], a->param[1], false, t->scratch);
+    const size_t row = (size_t)d.width * d.channels;
+    SHARED(t, n->shape.dim[0] * d.height, {
+        for (int64_t r = part.first; r < part.last; r++)
+            t->kernels->dwconv(&d, a->in[0] + r / d.height * d.height * row, (int)(r % d.height),
+                               (int)(r % d.height) + 1, output + r * row);
+    });
+}
+
+static void dwconv_backward(const struct trainer *t, const struct node *n,
+                            const struct ref32_op_args *a, const float *d_y)
+{
+    const struct dwconv d = dwconv_of(n, a->param[0], NULL, true, t->scratch);
+    const int area = d.kernel * d.kernel;
+    const size_t row = (size_t)d.width * d.channels, size = (size_t)(area + 1) * d.channels;
+    float *partial = t->scratch + size, *rows = partial + size * (size_t)t->threads;
+    memset(partial, 0, size * (size_t)t->threads * sizeof *partial);
+    SHARED(t, n->shape.dim[0] * d.height, {
+        float *own = partial + size * (size_t)thread;
+        float *tmp = rows + row * (size_t)thread;
+        for (int64_t r = part.first; r < part.last; r++) {
+            const int y = (int)(r % d.height);
+            const size_t image = (size_t)(r / d.height) * d.height * row;
+            t->kernels->dwconv(&d, d_y + image, y, y + 1, tmp);
+            t->kernels->add_to((int64_t)row, tmp, a->d_in[0] + r * row);
+            t->kernels->dwconv_backward(&d, a->in[0] + image, d_y + r * row, y, y + 1, own,
+                                        own + (size_t)area * d.channels);
+        }
+    });
+    for (int i = 1; i < t->threads; i++)
+        t->kernels->add_to((int64_t)size, partial + size * (size_t)i, partial);
+    for (int p = 0; p < area; p++)
+        for (int c = 0; c < d.channels; c++)
+            a->d_param[0][(size_t)c * area + p] += partial[(size_t)p * d.channels + c];
+    if (a->d_param[1])
+        t->kernels->add_to(d.channels, partial + (size_t)area * d.channels, a->d_param[1]);
+}
+
+const struct fast_op dwconv2d_fast = {dwconv_forward, dwconv_backward, dwconv_scratch, dwconv_fits};
+
+/* --- row-wise ops ------------------------------------------------------------------------ */
+
+static void norm_forward(const struct trainer *t, const struct node *n,
+                         const struct ref32_op_args *a, float *y)
+{
+    const int c = (int)shape_last(&n->shape);
+    SHARED(t, shape_rows(&n->shape),
+           t->kernels->layer_norm((int)(part.last - part.first), c, (float)n->attr.eps,
+                                  a->in[0] + part.first * c, c, a->param[0], a->param[1], false,
+                                  NULL, 0, y + part.first * c, c));
+}
+
+static void norm_backward(const struct trainer *t, const struct node *n,
+                          const struct ref32_op_args *a, const float *d_y)
+{
+    const int c = (int)shape_last(&n->shape);
+    float *d_weight = t->scratch, *d_bias = d_weight + (size_t)t->threads * c;
+    memset(t->scratch, 0, 2 * (size_t)t->threads * c * sizeof(float));
+    SHARED(t, shape_rows(&n->shape),
+           t->kernels->layer_norm_backward((int)(part.last - part.first), c, (float)n->attr.eps,
+                                           a->in[0] + part.first * c, a->param[0],
+                                           d_y + part.first * c, a->d_in[0] + part.first * c,
+                                           d_weight + (size_t)thread * c,
+                                           d_bias + (size_t)thread * c));
+    add_partial(t, d_weight, (size_t)c, a->d_param[0]);
+    add_partial(t, d_bias, (size_t)c, a->d_param[1]);
+}
+
+const struct fast_op layer_norm_fast = {norm_forward, norm_backward, row_scratch, NULL};
+
+static void scale_forward(const struct trainer *t, const struct node *n,
+                          const struct ref32_op_args *a, float *y)
+{
+    const int c = (int)shape_last(&n->shape);
+    SHARED(t, shape_rows(&n->shape),
+           t->kernels->scale_rows(part.last - part.first, c, a->in[0] + part.first * c,
+                                  a->param[0], y + part.first * c));
+}
+
+static void scale_backward(const struct trainer *t, const struct node *n,
+                           const struct ref32_op_args *a, const float *d_y)
+{
+    const int c = (int)shape_last(&n->shape);
+    memset(t->scratch, 0, (size_t)t->threads * c * sizeof(float));
+    SHARED(t, shape_rows(&n->shape),
+           t->kernels->scale_rows_backward(part.last - part.first, c, a->in[0] + part.first * c,
+                                           a->param[0], d_y + part.first * c,
+                                           a->d_in[0] + part.first * c,
+                                           t->scratch + (size_t)thread * c));
+    add_partial(t, t->scratch, (size_t)c, a->d_param[0]);
+}
+
+const struct fast_op layer_scale_fast = {scale_forward, scale_backward, row_scratch, NULL};
+
+static void gelu_forward(const struct trainer *t, const struct node *n,
+                         const struct ref32_op_args *a, float *y)
+{
+    SHARED(t, shape_count(&n->shape),
+           t->kernels->gelu(part.last - part.first, a->in[0] + part.first, y + part.first));
+}
+
+static void gelu_backward(const struct trainer *t, const struct node *n,
+                          const struct ref32_op_args *a, const float *d_y)
+{
+    SHARED(t, shape_count(&n->shape),
+           t->kernels->gelu_backward(part.last - part.first, a->in[0] + part.first,
+                                     d_y + part.first, a->d_in[0] + part.first));
+}
+
+const struct fast_op gelu_fast = {gelu_forward, gelu_backward, NULL, NULL};
+
+static void softmax_forward(const struct trainer *t, const struct node *n,
+                            const struct ref32_op_args *a, float *y)
+{
+    const int points = n->attr.points;
+    SHARED(t, shape_count(&n->shape) / points,
+           t->kernels->softmax(part.last - part.first, points, a->in[0] + part.first * points,
+                               y + part.first * points));
+}
+
+static void softmax_backward(const struct trainer *t, const struct node *n,
+                             const struct ref32_op_args *a, const float *d_y)
+{
+    const int points = n->attr.points;
+    SHARED(t, shape_count(&n->shape) / points,
+           t->kernels->softmax_backward(part.last - part.first, points,
+                                        a->out + part.first * points, d_y + part.first * points,
+                                        a->d_in[0] + part.first * points));
+}
+
+const struct fast_op softmax_fast = {softmax_forward, softmax_backward, NULL, NULL};
+
+static void add_forward(const struct trainer *t, const struct node *n,
+                        const struct ref32_op_args *a, float *y)
+{
+    SHARED(t, shape_count(&n->shape),
+           t->kernels->add(part.last - part.first, a->in[0] + part.first, a->in[1] + part.first,
+                           y + part.first));
+}
+
+static void add_backward(const struct trainer *t, const struct node *n,
+                         const struct ref32_op_args *a, const float *d_y)
+{
+    SHARED(t, shape_count(&n->shape), {
+        t->kernels->add_to(part.last - part.first, d_y + part.first, a->d_in[0] + part.first);
+        t->kernels->add_to(part.last - part.first, d_y + part.first, a->d_in[1] + part.first);
+    });
+}
+
+const struct fast_op add_fast = {add_forward, add_backward, NULL, NULL};

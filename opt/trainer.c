@@ -1,0 +1,98 @@
+#include "trainer_internal.h"
+
+#include "onednn.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* NULL: the reference's own code. */
+static const struct fast_op *fast_op_of(const struct node *n)
+{
+    static const struct fast_op *const table[OP_COUNT] = {
+        [OP_linear] = &linear_fast, [OP_conv2d] = &conv2d_fast, [OP_dwconv2d] = &dwconv2d_fast,
+        [OP_layer_norm] = &layer_norm_fast, [OP_gelu] = &gelu_fast, [OP_softmax] = &softmax_fast,
+        [OP_add] = &add_fast, [OP_layer_scale] = &layer_scale_fast, [OP_dcnv2] = &dcnv2_fast,
+        [OP_dcnv3] = &dcnv3_fast,
+    };
+    const struct fast_op *op = table[n->op];
+    return op && (!op->fits || op->fits(n)) ? op : NULL;
+}
+
+struct trainer *trainer_new(const struct graph *g, struct trainer_options o, struct error *e)
+{
+    const struct kernels *kernels = kernels_select(o.isa, e);
+    size_t most = 0;
+    if (!onednn_version()) {
+        fail(e, EXIT_NOT_BUILT, "training needs oneDNN, which this build does not have");
+        return NULL;
+    }
+    struct trainer *t = kernels ? calloc(1, sizeof *t) : NULL;
+    if (!t)
+        return NULL;
+    *t = (struct trainer){.graph = g, .kernels = kernels,
+                          .threads = o.threads > 0 ? o.threads : omp_get_max_threads()};
+    for (int i = 0; i < g->nodes; i++) {
+        const struct fast_op *op = fast_op_of(g->node[i]);
+        const size_t size = op && op->scratch ? op->scratch(t, g->node[i]) : 0;
+        most = size > most ? size : most;
+    }
+    t->run = ref32_run_new(g, e);
+    t->scratch = malloc((most + 64) * sizeof *t->scratch);
+    if (t->run && t->scratch)
+        return t;
+    fail(e, EXIT_USAGE, "out of memory for training");
+    trainer_free(t);
+    return NULL;
+}
+
+void trainer_free(struct trainer *t)
+{
+    if (!t)
+        return;
+    ref32_run_free(t->run);
+    free(t->scratch);
+    free(t);
+}
+
+struct ref32_run *trainer_run(struct trainer *t)
+{
+    return t->run;
+}
+
+void trainer_forward(struct trainer *t)
+{
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(t->threads);
+    for (int i = 0; i < t->graph->nodes; i++) {
+        const struct node *n = t->graph->node[i];
+        const struct fast_op *op = fast_op_of(n);
+        struct ref32_op_args a = ref32_run_args(t->run, n);
+        if (op)
+            op->forward(t, n, &a, t->run->value[i]);
+        else if (n->op != OP_input)
+            ref32_op_row(n->op)->forward(n, &a, t->run->value[i]);
+    }
+    omp_set_num_threads(before);
+}
+
+bool trainer_backward(struct trainer *t, const float *d_output, struct error *e)
+{
+    const struct node *last = t->graph->node[t->graph->nodes - 1];
+    const int before = omp_get_max_threads();
+    if (!ref32_run_zero_gradients(t->run, e))
+        return false;
+    omp_set_num_threads(t->threads);
+    memcpy(t->run->d_value[last->id], d_output, (size_t)shape_count(&last->shape) * sizeof(float));
+    for (int i = t->graph->nodes - 1; i >= 0; i--) {
+        const struct node *n = t->graph->node[i];
+        const struct fast_op *op = fast_op_of(n);
+        struct ref32_op_args a = ref32_run_args(t->run, n);
+        if (op)
+            op->backward(t, n, &a, t->run->d_value[i]);
+        else if (n->op != OP_input)
+            ref32_op_row(n->op)->backward(n, &a, t->run->d_value[i]);
+    }
+    omp_set_num_threads(before);
+    return true;
+}

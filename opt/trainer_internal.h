@@ -1,0 +1,30 @@
+/* Inside of the trainer: trainer.c walks the graph, train_rows.c has products,
+ * convolutions and norms, train_dcn.c the deformable operators. */
+#ifndef OPT_TRAINER_INTERNAL_H
+#define OPT_TRAINER_INTERNAL_H
+
+#include "share.h"
+#include "trainer.h"
+
+struct trainer {
+    const struct graph *graph;
+    const struct kernels *kernels;
+    int threads;
+    struct ref32_run *run;
+    float *scratch;             /* the most any node asks for */
+};
+
+/* How a node is run. Forward writes its output, backward adds to the d_ arrays. */
+struct fast_op {
+    void (*forward)(const struct trainer *t, const struct node *n, const struct ref32_op_args *a,
+                    float *output);
+    void (*backward)(const struct trainer *t, const struct node *n, const struct ref32_op_args *a,
+                     const float *d_output);
+    size_t (*scratch)(const struct trainer *t, const struct node *n);  /* floats; may be NULL */
+    bool (*fits)(const struct node *n);     /* whether it covers this node; NULL: always */
+};
+
+extern const struct fast_op linear_fast, conv2d_fast, dwconv2d_fast, layer_norm_fast, gelu_fast,
+    softmax_fast, add_fast, layer_scale_fast, dcnv2_fast, dcnv3_fast;
+
+#endif
