@@ -6,6 +6,7 @@
 #include "table.h"
 
 #include "opt/plan.h"
+#include "opt/trainer.h"
 #include "ref/internimage.h"
 #include "ref/ref.h"
 #include "ref/weights.h"
@@ -30,7 +31,7 @@ struct bench {
     enum gemm_choice gemm;
     int height, width, batch, threads;
     const struct layer *layer;          /* NULL: a model */
-    bool profile, json, with_ref;
+    bool profile, json, with_ref, train;
     double seconds;                     /* per case */
 };
 
@@ -186,6 +187,43 @@ static bool seeded_inputs(const struct graph *g, float **input)
     return true;
 }
 
+/* Forward and backward with every value kept; three times the operations of forward. */
+static bool bench_train(const struct bench *b, const struct graph *g, float *const *params,
+                        float *const *input, struct result *r, struct error *e)
+{
+    struct trainer *t = trainer_new(g, (struct trainer_options){b->isa, r->threads}, e);
+    const struct node *last = g->node[g->nodes - 1];
+    float *d_output = calloc((size_t)shape_count(&last->shape), sizeof *d_output);
+    const struct kernels *k = kernels_select(b->isa, e);
+    double seconds[MOST_REPEATS], start = bench_now();
+    bool ok = t && d_output && k;
+    int n = 0;
+    for (int i = 0; ok && i < g->params; i++)
+        memcpy(trainer_run(t)->param[i], params[i],
+               (size_t)shape_count(&g->param[i].shape) * sizeof(float));
+    if (ok) {
+        memcpy(trainer_run(t)->value[0], input[0],
+               (size_t)shape_count(&g->node[0]->shape) * sizeof(float));
+        d_output[0] = 1;
+        r->flops *= 3;
+        r->isa = k->isa;
+        trainer_forward(t);
+        ok = trainer_backward(t, d_output, e);
+    }
+    while (ok && n < MOST_REPEATS && (n < 3 || bench_now() - start < b->seconds)) {
+        const double peak = bench_peak(k, r->threads), before = bench_now();
+        r->peak = peak > r->peak ? peak : r->peak;
+        trainer_forward(t);
+        ok = trainer_backward(t, d_output, e);
+        seconds[n++] = bench_now() - before;
+    }
+    if (ok)
+        r->time = timing_of(seconds, n);
+    trainer_free(t);
+    free(d_output);
+    return ok;
+}
+
 static bool bench_case(const struct bench *b, int threads, int batch, struct result *r,
                        struct error *e)
 {
@@ -194,9 +232,14 @@ static bool bench_case(const struct bench *b, int threads, int batch, struct res
         return false;
     float **params = seeded_params(g), *input[MAX_INPUTS] = {0};
     float *output = malloc((size_t)shape_count(&g->node[g->nodes - 1]->shape) * sizeof *output);
-    struct plan *plan = params && output && seeded_inputs(g, input)
-        ? plan_new(g, params, (struct plan_options){
+    bool ok = params && output && seeded_inputs(g, input);
+    if (ok && b->train) {
+        *r = (struct result){.flops = 2 * graph_macs(g), .threads = threads, .batch = batch};
+        ok = bench_train(b, g, params, input, r, e);
+    }
+    struct plan *plan = ok && !b->train ? plan_new(g, params, (struct plan_options){
               .isa = b->isa, .threads = threads, .gemm = b->gemm}, e) : NULL;
+    ok = ok && (b->train || plan);
     if (plan) {
         *r = (struct result){.flops = 2 * graph_macs(g), .threads = threads, .batch = batch,
                              .arena = plan_arena_bytes(plan), .weights = plan_weight_bytes(plan),
@@ -213,7 +256,7 @@ static bool bench_case(const struct bench *b, int threads, int batch, struct res
     free(output);
     free_params(g, params);
     graph_free(g);
-    return plan != NULL;
+    return ok;
 }
 
 static void add_row(struct table *t, const struct bench *b, const struct result *r)
@@ -345,6 +388,7 @@ int cmd_bench(int argc, char **argv, struct error *e)
         {"--seconds", &seconds, NULL, "per case (default 2)"},
         {"--profile", NULL, &b.profile, "time per kind of step"},
         {"--ref", NULL, &b.with_ref, "also time the scalar reference"},
+        {"--train", NULL, &b.train, "forward and backward, as in training"},
         {"--json", NULL, &b.json, "google-benchmark's schema"},
         {0},
     };

@@ -191,6 +191,31 @@ def time_layers(program, threads, rounds):
     return results
 
 
+def core_by_steps(value, offset, mask, groups):
+    """A 3x3 DCNv3 in the steps of the official fallback: pad, locations normalised by the
+    padded size, one grid_sample over all points, product with the mask, sum."""
+    n, height, width, channels = value.shape
+    value = torch.nn.functional.pad(value, [0, 0, 1, 1, 1, 1])
+    h, w = height + 2, width + 2
+    row, column = torch.meshgrid(torch.linspace(1.5, h - 1.5, height),
+                                 torch.linspace(1.5, w - 1.5, width), indexing="ij")
+    centre = torch.stack((column.reshape(-1) / w, row.reshape(-1) / h), -1)
+    centre = centre.reshape(1, height, width, 1, 2)
+    x, y = torch.meshgrid(torch.linspace(-1, 1, 3), torch.linspace(-1, 1, 3), indexing="ij")
+    window = torch.stack([x / w, y / h], -1).reshape(-1, 1, 2).repeat(1, groups, 1)
+    window = window.permute(1, 0, 2).reshape(1, 1, 1, groups * 9, 2)
+    size = torch.tensor([w, h]).reshape(1, 1, 1, -1).repeat(1, 1, 1, groups * 9)
+    at = (centre + window).repeat(n, 1, 1, 1, 1).flatten(3, 4) + offset / size
+    image = value.view(n, h * w, channels).transpose(1, 2).reshape(n * groups, -1, h, w)
+    grid = (2 * at - 1).view(n, height * width, groups, 9, 2).transpose(1, 2).flatten(0, 1)
+    sampled = torch.nn.functional.grid_sample(image, grid, mode="bilinear",
+                                              padding_mode="zeros", align_corners=False)
+    mask = mask.view(n, height * width, groups, 9).transpose(1, 2)
+    out = (sampled * mask.reshape(n * groups, 1, height * width, 9)).sum(-1)
+    return out.view(n, channels, height * width).transpose(1, 2).reshape(
+        n, height, width, channels).contiguous()
+
+
 def time_cores(program, threads, rounds):
     """The 30 DCNv3 operators of InternImage-T, by grid_sample and ours."""
     torch.set_num_threads(threads)
@@ -206,26 +231,63 @@ def time_cores(program, threads, rounds):
         cases.append((count, groups, u("v", 1, size, size, 16 * groups),
                       u("o", 1, size, size, 18 * groups), u("m", 1, size, size, 9 * groups)))
 
-    def run():
+    def run(core):
         with torch.no_grad():
             for count, groups, value, offset, mask in cases:
                 for _ in range(count):
-                    m = torch.softmax(mask.reshape(-1, 9), -1).reshape(mask.shape)
-                    dcn.dcnv3_grid_sample(value, offset, m, *window, groups)
+                    core(value, offset, torch.softmax(mask.view(-1, 9), -1).view(mask.shape),
+                         groups)
         return np.zeros(1)
-    run()
-    times = time_all({"cores": (run, 0)}, rounds, threads)["cores"]
-    median = float(np.median(times))
-    print("\n30 DCNv3 cores of T with their softmax, %d thread(s): ours %.2f ms, PyTorch "
-          "grid_sample %.1f ms (%.1fx)" % (threads, mine, median, median / mine))
-    return [dict(rival="PyTorch grid_sample, 30 cores", threads=threads, median_ms=median,
-                 min_ms=min(times), ours_ms=mine, ratio=median / mine)]
+
+    def lean(value, offset, mask, groups):
+        return dcn.dcnv3_grid_sample(value, offset, mask, *window, groups)
+    for count, groups, value, offset, mask in cases:
+        far = (lean(value, offset, mask, groups) - core_by_steps(value, offset, mask, groups)).abs()
+        assert far.max() < 1e-3, "the two forms disagree by %g" % far.max()
+    rivals = {"official steps": (lambda: run(core_by_steps), 0),
+              "lean grid_sample": (lambda: run(lean), 0)}
+    times, results = time_all(rivals, rounds, threads), []
+    for name in rivals:
+        median = float(np.median(times[name]))
+        print("\n30 DCNv3 cores of T with their softmax, %d thread(s): ours %.2f ms, PyTorch, %s, "
+              "%.1f ms (%.1fx)" % (threads, mine, name, median, median / mine))
+        results.append(dict(rival="PyTorch, %s, 30 cores" % name, threads=threads,
+                            median_ms=median, min_ms=min(times[name]), ours_ms=mine,
+                            ratio=median / mine))
+    return results
+
+
+def time_train(program, threads, rounds):
+    """Forward and backward with every gradient, PyTorch eager and ours."""
+    results = []
+    for name, size, batch in (("pico", 32, 32), ("t", 224, 2)):
+        torch.set_num_threads(threads)
+        model = make_model(name).train()
+        x = torch.from_numpy(seeded.uniform("input", batch * 3 * size ** 2, 1)
+                             .reshape(batch, 3, size, size)).requires_grad_(True)
+
+        def run():
+            model.zero_grad()
+            model(x)[0, 0].backward()
+            return np.zeros(1)
+        run()
+        median = float(np.median(time_all({name: (run, 0)}, max(3, rounds // 3), threads)[name]))
+        out = subprocess.run([program, "bench", "--json", "--train", "--filter", name, "--size",
+                              "%dx%d" % (size, size), "--batch", str(batch), "--threads",
+                              str(threads), "--seconds", "2"], check=True, capture_output=True,
+                             text=True).stdout
+        mine = json.loads(out)["benchmarks"][0]["real_time"]
+        print("\nforward + backward of %s at %d, batch %d, %d thread(s): ours %.1f ms, PyTorch "
+              "eager %.1f ms (%.2fx)" % (name, size, batch, threads, mine, median, median / mine))
+        results.append(dict(rival="PyTorch eager, training %s" % name, threads=threads,
+                            median_ms=median, ours_ms=mine, ratio=median / mine))
+    return results
 
 
 def ours(program, name, threads, seconds, size):
     """Median and least milliseconds, share of peak, from `internimage bench`."""
-    out = subprocess.run([program, "bench", "--json", "--filter", "internimage_" + name, "--batch", "1",
-                          "--threads", str(threads), "--seconds", str(seconds),
+    out = subprocess.run([program, "bench", "--json", "--filter", "internimage_" + name,
+                          "--batch", "1", "--threads", str(threads), "--seconds", str(seconds),
                           "--size", "%dx%d" % (size, size)],
                          check=True, capture_output=True, text=True).stdout
     return json.loads(out)["benchmarks"][0]
@@ -267,7 +329,7 @@ def main():
     p.add_argument("--threads", default="1,2")
     p.add_argument("--rounds", type=int, default=15)
     p.add_argument("--only", help="comma-separated: %s" % ", ".join(RIVALS))
-    p.add_argument("--what", default="model,cores,layers")
+    p.add_argument("--what", default="model,cores,layers,train")
     p.add_argument("--out", help="JSON file for the results")
     args = p.parse_args()
     x = torch.from_numpy(seeded.uniform("input", 3 * args.size ** 2, 1)
@@ -280,6 +342,8 @@ def main():
     for threads in (int(t) for t in args.threads.split(",")):
         if "cores" in what:
             results += time_cores(args.program, threads, args.rounds)
+        if "train" in what:
+            results += time_train(args.program, threads, args.rounds)
         if "layers" in what:
             results += time_layers(args.program, threads, args.rounds)
         if "model" not in what:

@@ -9,9 +9,56 @@
 /* Tables of one pixel, one entry per tap. */
 struct points {
     int32_t *corner;            /* upper left corner, in floats from the frame's start */
-    float *weight[4];           /* bilinear weight times modulation */
+    float *weight;              /* bilinear weights times modulation, see weights_at() */
     float *modulation;          /* exp of the logits, not yet divided by their sum */
+    int padded;                 /* taps, rounded up to whole vectors */
 };
+
+/* Four weights per tap. Broadcasts compete with the channels for the load ports. AVX-512
+ * therefore keeps a tap's four together - one load, then shuffles; with narrower vectors
+ * two loads of channels per weight leave room, and four planes need no transposition. */
+#if defined __AVX512F__
+INLINE void weights_put(const struct points *t, int i, const vf w[4])
+{
+    const __m512 ab = _mm512_unpacklo_ps((__m512)w[0], (__m512)w[1]);
+    const __m512 AB = _mm512_unpackhi_ps((__m512)w[0], (__m512)w[1]);
+    const __m512 cd = _mm512_unpacklo_ps((__m512)w[2], (__m512)w[3]);
+    const __m512 CD = _mm512_unpackhi_ps((__m512)w[2], (__m512)w[3]);
+    /* rK: taps K, K + 4, K + 8, K + 12 */
+    const __m512 r0 = (__m512)_mm512_unpacklo_pd((__m512d)ab, (__m512d)cd);
+    const __m512 r1 = (__m512)_mm512_unpackhi_pd((__m512d)ab, (__m512d)cd);
+    const __m512 r2 = (__m512)_mm512_unpacklo_pd((__m512d)AB, (__m512d)CD);
+    const __m512 r3 = (__m512)_mm512_unpackhi_pd((__m512d)AB, (__m512d)CD);
+    const __m512 s0 = _mm512_shuffle_f32x4(r0, r1, 0x44), s1 = _mm512_shuffle_f32x4(r2, r3, 0x44);
+    const __m512 s2 = _mm512_shuffle_f32x4(r0, r1, 0xee), s3 = _mm512_shuffle_f32x4(r2, r3, 0xee);
+    float *to = t->weight + 4 * i;
+    vstore(to, (vf)_mm512_shuffle_f32x4(s0, s1, 0x88));
+    vstore(to + 16, (vf)_mm512_shuffle_f32x4(s0, s1, 0xdd));
+    vstore(to + 32, (vf)_mm512_shuffle_f32x4(s2, s3, 0x88));
+    vstore(to + 48, (vf)_mm512_shuffle_f32x4(s2, s3, 0xdd));
+}
+
+INLINE void weights_at(const struct points *t, int k, vf w[4])
+{
+    const __m512 all = _mm512_broadcast_f32x4(_mm_loadu_ps(t->weight + 4 * k));
+    w[0] = (vf)_mm512_permute_ps(all, 0x00);
+    w[1] = (vf)_mm512_permute_ps(all, 0x55);
+    w[2] = (vf)_mm512_permute_ps(all, 0xaa);
+    w[3] = (vf)_mm512_permute_ps(all, 0xff);
+}
+#else
+INLINE void weights_put(const struct points *t, int i, const vf w[4])
+{
+    for (int k = 0; k < 4; k++)
+        vstore(t->weight + k * t->padded + i, w[k]);
+}
+
+INLINE void weights_at(const struct points *t, int k, vf w[4])
+{
+    for (int c = 0; c < 4; c++)
+        w[c] = vset(t->weight[c * t->padded + k]);
+}
+#endif
 
 /* Clamped to the frame, where [-1, size] is [0, size + 1]; NaN becomes 0. */
 INLINE vf clamp(vf at, int size)
@@ -34,10 +81,8 @@ INLINE void set_up(const struct dcnv3_plan *p, const float *branch, int oy, int 
         const vf lx = x - __builtin_convertvector(x0, vf), ly = y - __builtin_convertvector(y0, vf);
         const vf down = ly * m, up = m - down;
         vstore_int(t->corner + i, y0 * row + x0 * pixel);
-        vstore(t->weight[0] + i, up - up * lx);
-        vstore(t->weight[1] + i, up * lx);
-        vstore(t->weight[2] + i, down - down * lx);
-        vstore(t->weight[3] + i, down * lx);
+        const vf w[4] = {up - up * lx, up * lx, down - down * lx, down * lx};
+        weights_put(t, i, w);
     }
 }
 
@@ -103,7 +148,7 @@ INLINE void modulate(const struct dcnv3_plan *p, const float *logits, const stru
 }
 
 /* `vectors` vectors of channels of one group: sum over its points. */
-INLINE void gather(const struct points *t, int first, int points, const float *value,
+INLINE void gather(const struct points *t, int first, const int points, const float *value,
                    const size_t pixel, const size_t row, const int vectors, float scale,
                    float *out)
 {
@@ -111,16 +156,16 @@ INLINE void gather(const struct points *t, int first, int points, const float *v
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++)
         a[v][0] = a[v][1] = a[v][2] = a[v][3] = (vf){0};
-    for (int k = first; k < first + points; k++) {
-        const float *up = value + t->corner[k], *down = up + row;
-        const float w0 = t->weight[0][k], w1 = t->weight[1][k];
-        const float w2 = t->weight[2][k], w3 = t->weight[3][k];
+    for (int k = 0; k < points; k++) {
+        const float *up = value + t->corner[first + k], *down = up + row;
+        vf w[4];
+        weights_at(t, first + k, w);
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
-            a[v][0] += vload(up + v * LANES) * w0;
-            a[v][1] += vload(up + pixel + v * LANES) * w1;
-            a[v][2] += vload(down + v * LANES) * w2;
-            a[v][3] += vload(down + pixel + v * LANES) * w3;
+            a[v][0] += vload(up + v * LANES) * w[0];
+            a[v][1] += vload(up + pixel + v * LANES) * w[1];
+            a[v][2] += vload(down + v * LANES) * w[2];
+            a[v][3] += vload(down + pixel + v * LANES) * w[3];
         }
     }
 #pragma GCC unroll 4
@@ -136,25 +181,34 @@ static void gather_any(const struct points *t, int first, int points, const floa
         float sum = 0;
         for (int k = first; k < first + points; k++) {
             const float *up = value + t->corner[k] + c, *down = up + row;
-            sum += up[0] * t->weight[0][k] + up[pixel] * t->weight[1][k]
-                 + down[0] * t->weight[2][k] + down[pixel] * t->weight[3][k];
+            vf w[4];
+            weights_at(t, k, w);
+            sum += up[0] * w[0][0] + up[pixel] * w[1][0] + down[0] * w[2][0] + down[pixel] * w[3][0];
         }
         out[c] = sum * scale;
     }
 }
 
 INLINE void gather_group(const struct dcnv3_plan *p, const struct points *t, int g,
-                         const float *value, float scale, float *out)
+                         const int points, const float *value, float scale, float *out)
 {
-    const int first = g * p->points, channels = p->group_channels;
+    const int first = g * points, channels = p->group_channels;
     const size_t pixel = (size_t)p->groups * channels, row = pixel * (p->width + 2);
     int c = 0;
     for (; c + 2 * LANES <= channels; c += 2 * LANES)
-        gather(t, first, p->points, value + c, pixel, row, 2, scale, out + c);
+        gather(t, first, points, value + c, pixel, row, 2, scale, out + c);
     for (; c + LANES <= channels; c += LANES)
-        gather(t, first, p->points, value + c, pixel, row, 1, scale, out + c);
+        gather(t, first, points, value + c, pixel, row, 1, scale, out + c);
     if (c < channels)
-        gather_any(t, first, p->points, value + c, pixel, row, channels - c, scale, out + c);
+        gather_any(t, first, points, value + c, pixel, row, channels - c, scale, out + c);
+}
+
+INLINE void gather_groups(const struct dcnv3_plan *p, const struct points *t, const int points,
+                          const float *value, const float *inverse, float *out)
+{
+    for (int g = 0; g < p->groups; g++)
+        gather_group(p, t, g, points, value + g * p->group_channels, inverse[g],
+                     out + g * p->group_channels);
 }
 
 void K(dcnv3)(const struct dcnv3_plan *p, const float *value, const float *branch, int ldb,
@@ -163,16 +217,18 @@ void K(dcnv3)(const struct dcnv3_plan *p, const float *value, const float *branc
     const int padded = round_up(p->taps, 16);
     const struct points t = {
         .corner = (int32_t *)scratch, .modulation = scratch + padded,
-        .weight = {scratch + 2 * padded, scratch + 3 * padded, scratch + 4 * padded,
-                   scratch + 5 * padded},
+        .weight = scratch + 2 * padded, .padded = padded,
     };
     float *inverse = scratch + 6 * padded;
     for (int oy = y0; oy < y1; oy++) {
         for (int ox = 0; ox < p->out_width; ox++, branch += ldb) {
             modulate(p, branch + 2 * p->taps, &t, inverse);
             set_up(p, branch, oy, ox, &t);
-            for (int g = 0; g < p->groups; g++, out += p->group_channels)
-                gather_group(p, &t, g, value + g * p->group_channels, inverse[g], out);
+            if (p->points == 9)
+                gather_groups(p, &t, 9, value, inverse, out);
+            else
+                gather_groups(p, &t, p->points, value, inverse, out);
+            out += p->groups * p->group_channels;
         }
     }
 }
