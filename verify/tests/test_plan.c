@@ -44,7 +44,7 @@ static void check(struct internimage_config *c, int batch, int height, int width
     struct pair p = reference(c, batch, height, width);
     struct findings found = {0};
     struct error e = {0};
-    if (!golden_opt(&p, c->name, &found, &e))
+    if (!golden_opt(&p, c->name, NULL, &found, &e))
         fail_msg("%s", e.text);
     for (int i = 0; i < found.count; i++)
         if (!found.item[i].pass)
