@@ -1,5 +1,7 @@
 #include "onednn.h"
 
+#include <stddef.h>
+
 #ifdef HAVE_ONEDNN
 
 #include <dnnl.h>
