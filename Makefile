@@ -41,7 +41,7 @@ KERNELS   := $(wildcard opt/kernels/*.c)
 KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNELS:opt/kernels/%.c=$(BUILD)/opt/$(isa)/%.o))
 OPT_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard opt/*.c)) $(KERNEL_OBJ)
 DATA_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard datasets/*.c))
-VERIFY_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out verify/main.c,$(wildcard verify/*.c)))
+VERIFY_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out verify/main.c verify/tests/%,$(wildcard verify/*.c verify/*/*.c)))
 TESTS     := $(patsubst verify/tests/%.c,$(BUILD)/tests/%,$(wildcard verify/tests/test_*.c))
 PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
