@@ -62,6 +62,16 @@ static bool read_sizes(struct h5_file *f, struct internimage_config *c, struct e
         && read_int(f, "config.num_classes", &c->num_classes, e);
 }
 
+static bool read_modulation(struct h5_file *f, struct internimage_config *c, struct error *e)
+{
+    int value = 0;
+    if (h5_has_attr(f, "", "config.modulation") && !read_int(f, "config.modulation", &value, e))
+        return false;
+    c->modulation = (enum modulation)value;
+    return (value >= 0 && value < MODULATIONS)
+        || fail(e, EXIT_BAD_FILE, "attribute config.modulation is %d", value);
+}
+
 static bool read_flags(struct h5_file *f, struct internimage_config *c, struct error *e)
 {
     return read_flag(f, "config.layer_scale", &c->layer_scale, e)
@@ -70,6 +80,9 @@ static bool read_flags(struct h5_file *f, struct internimage_config *c, struct e
         && read_flag(f, "config.center_feature_scale", &c->center_feature_scale, e)
         && read_flag(f, "config.remove_center", &c->remove_center, e)
         && read_flag(f, "config.clip_projector", &c->clip_projector, e)
+        && read_flag(f, "config.fixed_offsets", &c->fixed_offsets, e)
+        && read_flag(f, "config.unshared", &c->unshared, e)
+        && read_modulation(f, c, e)
         && (!h5_has_attr(f, "", "config.level2_post_norm")
             || read_list(f, "config.level2_post_norm", c->post_norm_ids, MAX_POST_NORMS,
                          &c->post_norms, e));

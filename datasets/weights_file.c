@@ -45,6 +45,15 @@ bool weights_read(const char *path, const struct graph *g, float *const *out, st
     return ok;
 }
 
+/* Only an ablated model has them. */
+static bool write_ablations(struct h5_file *f, const struct internimage_config *c, struct error *e)
+{
+    return (c->modulation == MODULATION_SOFTMAX
+            || h5_write_attr_int(f, "config.modulation", c->modulation, e))
+        && (!c->fixed_offsets || h5_write_attr_int(f, "config.fixed_offsets", 1, e))
+        && (!c->unshared || h5_write_attr_int(f, "config.unshared", 1, e));
+}
+
 static bool write_list(struct h5_file *f, const char *name, const int *value, int count,
                        struct error *e)
 {
@@ -69,7 +78,8 @@ bool weights_write(const char *path, const struct internimage_config *c, const s
            && h5_write_attr_double(f, "config.offset_scale", c->offset_scale, e)
            && write_list(f, "config.depths", c->depths, LEVELS, e)
            && write_list(f, "config.groups", c->groups, LEVELS, e)
-           && write_list(f, "config.level2_post_norm", c->post_norm_ids, c->post_norms, e);
+           && write_list(f, "config.level2_post_norm", c->post_norm_ids, c->post_norms, e)
+           && write_ablations(f, c, e);
     for (size_t i = 0; ok && i < sizeof number / sizeof *number; i++)
         ok = h5_write_attr_int(f, number[i].name, number[i].value, e);
     for (int i = 0; ok && i < g->params; i++)

@@ -110,12 +110,9 @@ static int input_index(const struct compiler *c, const struct node *n)
     return index;
 }
 
-static bool compile_to_nhwc(struct compiler *c, const struct node *n)
+static bool compile_constant(struct compiler *c, const struct node *n)
 {
-    if (n->in[0]->op != OP_input)
-        return refuse_node(c, n, "it is not at the graph's input");
-    struct step *s = new_step(c, run_to_nhwc, "to_nhwc", n);
-    s->input = input_index(c, n->in[0]);
+    struct step *s = new_step(c, run_constant, "constant", n);
     emit(c, s, n);
     return true;
 }
@@ -124,7 +121,9 @@ static bool compile_node(struct compiler *c, const struct node *n)
 {
     switch (n->op) {
     case OP_input: return compile_input(c, n, input_index(c, n));
-    case OP_to_nhwc: return compile_to_nhwc(c, n);
+    case OP_to_nhwc: return compile_plain(c, n, run_to_nhwc, &n->shape);
+    case OP_to_nchw: return compile_plain(c, n, run_to_nchw, &n->shape);
+    case OP_constant: return compile_constant(c, n);
     case OP_dcnv2: return compile_dcnv2(c, n);
     case OP_linear: return compile_linear(c, n);
     case OP_conv2d: return compile_conv(c, n);

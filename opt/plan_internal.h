@@ -35,7 +35,6 @@ struct step {
     struct dwconv dwconv;
     struct dcnv3_plan dcnv3;
     struct dcnv2_plan dcnv2;
-    int input;                  /* which of the graph's inputs */
     const float *weight, *bias; /* of a norm */
     float eps;
     bool gelu;
@@ -82,7 +81,8 @@ bool plan_compile(struct plan *p, float *const *params, const struct plan_option
 float *plan_own(struct plan *p, size_t floats);
 
 /* steps.c */
-step_function run_to_nhwc, run_frame, run_pack, run_dcnv2, run_gemm, run_onednn, run_conv,
-    run_layer_norm, run_dwconv, run_dcnv3, run_unary, run_add, run_mean, run_softmax, run_attention, run_pixel_shuffle;
+step_function run_to_nhwc, run_to_nchw, run_constant, run_frame, run_pack, run_dcnv2, run_gemm,
+    run_onednn, run_conv, run_layer_norm, run_dwconv, run_dcnv3, run_unary, run_add, run_mean,
+    run_softmax, run_attention, run_pixel_shuffle;
 
 #endif

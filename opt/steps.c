@@ -14,11 +14,34 @@ void run_to_nhwc(const struct plan *p, const struct step *s, int thread, int thr
 {
     const struct shape *to = &s->node->shape;
     const int64_t pixels = to->dim[1] * to->dim[2], channels = to->dim[3];
+    const float *in = buffer_at(p, s->in[0]);
     float *out = buffer_at(p, s->out);
     const struct share part = share_of(to->dim[0] * pixels, thread, threads);
     for (int64_t i = part.first; i < part.last; i++)
         for (int64_t c = 0; c < channels; c++)
-            out[i * channels + c] = p->inputs[s->input][(i / pixels * channels + c) * pixels + i % pixels];
+            out[i * channels + c] = in[(i / pixels * channels + c) * pixels + i % pixels];
+}
+
+void run_to_nchw(const struct plan *p, const struct step *s, int thread, int threads)
+{
+    const struct shape *to = &s->node->shape;
+    const int64_t channels = to->dim[1], pixels = to->dim[2] * to->dim[3];
+    const float *in = buffer_at(p, s->in[0]);
+    const struct share part = share_of(to->dim[0] * channels, thread, threads);
+    for (int64_t k = part.first; k < part.last; k++) {      /* plane k */
+        const float *image = in + k / channels * pixels * channels + k % channels;
+        float *out = buffer_at(p, s->out) + k * pixels;
+        for (int64_t i = 0; i < pixels; i++)
+            out[i] = image[i * channels];
+    }
+}
+
+void run_constant(const struct plan *p, const struct step *s, int thread, int threads)
+{
+    const struct share part = share_of(shape_count(&s->node->shape), thread, threads);
+    float *out = buffer_at(p, s->out);
+    for (int64_t i = part.first; i < part.last; i++)
+        out[i] = (float)s->node->attr.value;
 }
 
 /* Small weights are read by every thread, with a share of the rows each; large ones are

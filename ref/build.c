@@ -62,6 +62,14 @@ struct node *softmax(struct graph *g, struct node *x, const char *name, int poin
     return one(g, OP_softmax, name, a, x);
 }
 
+struct node *constant(struct graph *g, struct node *x, const char *name, int channels, double value)
+{
+    struct attr a = attr_default();
+    a.out_channels = channels;
+    a.value = value;
+    return one(g, OP_constant, name, a, x);
+}
+
 struct node *layer_scale(struct graph *g, struct node *x, const char *name, const char *key)
 {
     struct node *n = one(g, OP_layer_scale, name, attr_default(), x);

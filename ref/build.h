@@ -13,6 +13,7 @@ struct node *layer_norm(struct graph *g, struct node *x, const char *name);
 struct node *batch_norm(struct graph *g, struct node *x, const char *name);
 struct node *unary(struct graph *g, enum op_kind op, struct node *x, const char *name);
 struct node *softmax(struct graph *g, struct node *x, const char *name, int points);
+struct node *constant(struct graph *g, struct node *x, const char *name, int channels, double value);
 struct node *layer_scale(struct graph *g, struct node *x, const char *name, const char *key);
 struct node *add(struct graph *g, struct node *a, struct node *b, const char *name);
 struct node *pixel_shuffle(struct graph *g, struct node *x, const char *name, int factor);

@@ -30,7 +30,7 @@ struct attr {
     int out_channels, groups, offset_groups;
     int points, factor, heads;
     bool bias, remove_center;
-    double offset_scale, eps;
+    double offset_scale, eps, value;
 };
 
 struct param {

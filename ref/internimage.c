@@ -8,41 +8,104 @@
 
 #include <stdio.h>
 
-/* The DCNv3 layer: a projection, the offset branch (depthwise convolution, norm,
- * GELU, two linear layers), the operator, and the projection out. */
+/* What the deformable layers of one level have in common. */
+struct dcn_shape {
+    int channels, groups, points;
+    struct attr attr;                   /* of the operator */
+};
+
+static struct dcn_shape dcn_shape(const struct internimage_config *c, int channels, int groups)
+{
+    const int kernel = c->kernel_size;
+    struct dcn_shape d = {channels, groups, kernel * kernel - (c->remove_center ? 1 : 0),
+                          attr_default()};
+    d.attr.y = d.attr.x = (struct window){.kernel = kernel, .stride = 1, .pad = (kernel - 1) / 2,
+                                          .dilation = 1};
+    d.attr.groups = groups;
+    d.attr.offset_scale = c->offset_scale;
+    d.attr.remove_center = c->remove_center;
+    return d;
+}
+
+/* What offsets and modulation are computed from: depthwise convolution, norm, GELU. */
+static struct node *offset_branch(struct graph *g, struct node *x,
+                                  const struct internimage_config *c)
+{
+    x = dwconv2d(g, x, "dw_conv.0", c->dw_kernel_size ? c->dw_kernel_size : c->kernel_size);
+    x = layer_norm(g, x, "dw_conv.1.1");
+    return unary(g, OP_gelu, x, "dw_conv.2");
+}
+
+static struct node *offsets(struct graph *g, struct node *q, const struct internimage_config *c,
+                            const struct dcn_shape *d)
+{
+    const int count = d->groups * d->points * 2;
+    return c->fixed_offsets ? constant(g, q, "offset", count, 0)
+                            : linear(g, q, "offset", count, true);
+}
+
+static struct node *modulation(struct graph *g, struct node *q, const struct internimage_config *c,
+                               const struct dcn_shape *d)
+{
+    const int count = d->groups * d->points;
+    if (c->modulation == MODULATION_NONE)
+        return constant(g, q, "mask", count, 1.0 / d->points);
+    struct node *mask = linear(g, q, "mask", count, true);
+    if (c->modulation == MODULATION_SOFTMAX)
+        return softmax(g, mask, "softmax", d->points);
+    return c->modulation == MODULATION_SIGMOID ? unary(g, OP_sigmoid, mask, "sigmoid") : mask;
+}
+
+static struct node *center_feature_scale(struct graph *g, struct node *core, struct node *value,
+                                         struct node *q, const struct dcn_shape *d)
+{
+    struct node *s = linear(g, q, "center_feature_scale_proj", d->groups, true);
+    rename_param(g, s, 0, "center_feature_scale_proj_weight");
+    rename_param(g, s, 1, "center_feature_scale_proj_bias");
+    s = unary(g, OP_sigmoid, s, "center_feature_scale_sigmoid");
+    return graph_add(g, OP_center_feature_scale, "center_feature_scale", d->attr,
+                     (struct node *[]){core, value, s}, 3);
+}
+
+/* The ablation: each point's samples have a projection of their own, C x C. Core and
+ * output_proj are then one DCNv2 operator with DCNv3's groups as offset groups, its weight
+ * [C, C, K, K]. It numbers points by row and offsets (y, x): other names of the same
+ * learned channels. */
+static struct node *unshared_projection(struct graph *g, struct node *value, struct node *offset,
+                                        struct node *mask, const struct dcn_shape *d)
+{
+    struct attr a = d->attr;
+    a.out_channels = d->channels;
+    a.offset_groups = d->groups;
+    a.groups = 1;
+    value = unary(g, OP_to_nchw, value, "value_nchw");
+    offset = unary(g, OP_to_nchw, offset, "offset_nchw");
+    mask = unary(g, OP_to_nchw, mask, "mask_nchw");
+    struct node *y = graph_add(g, OP_dcnv2, "output_proj", a,
+                               (struct node *[]){value, offset, mask}, 3);
+    return unary(g, OP_to_nhwc, y, "output_nhwc");
+}
+
+/* The DCNv3 layer: a projection, the offset branch and its two linear layers, the operator,
+ * and the projection out. */
 static struct node *dcnv3_module(struct graph *g, struct node *x,
                                  const struct internimage_config *c, int channels, int groups)
 {
-    const int kernel = c->kernel_size;
-    const int points = kernel * kernel - (c->remove_center ? 1 : 0);
-    const int dw_kernel = c->dw_kernel_size ? c->dw_kernel_size : kernel;
+    const struct dcn_shape d = dcn_shape(c, channels, groups);
+    const bool constant = c->fixed_offsets && c->modulation == MODULATION_NONE;
     int scope = graph_enter(g, "dcn");
 
     struct node *value = linear(g, x, "input_proj", channels, true);
-    struct node *q = dwconv2d(g, x, "dw_conv.0", dw_kernel);
-    q = layer_norm(g, q, "dw_conv.1.1");
-    q = unary(g, OP_gelu, q, "dw_conv.2");
-    struct node *offset = linear(g, q, "offset", groups * points * 2, true);
-    struct node *mask = linear(g, q, "mask", groups * points, true);
-    mask = softmax(g, mask, "softmax", points);
-
-    struct attr a = attr_default();
-    a.y = a.x = (struct window){.kernel = kernel, .stride = 1, .pad = (kernel - 1) / 2,
-                                .dilation = 1};
-    a.groups = groups;
-    a.offset_scale = c->offset_scale;
-    a.remove_center = c->remove_center;
-    struct node *y = graph_add(g, OP_dcnv3, "core", a, (struct node *[]){value, offset, mask}, 3);
-
-    if (c->center_feature_scale) {
-        struct node *s = linear(g, q, "center_feature_scale_proj", groups, true);
-        rename_param(g, s, 0, "center_feature_scale_proj_weight");
-        rename_param(g, s, 1, "center_feature_scale_proj_bias");
-        s = unary(g, OP_sigmoid, s, "center_feature_scale_sigmoid");
-        y = graph_add(g, OP_center_feature_scale, "center_feature_scale", a,
-                      (struct node *[]){y, value, s}, 3);
-    }
-    y = linear(g, y, "output_proj", channels, true);
+    struct node *q = constant && !c->center_feature_scale ? x : offset_branch(g, x, c);
+    struct node *offset = offsets(g, q, c, &d);
+    struct node *mask = modulation(g, q, c, &d);
+    struct node *y = c->unshared ? unshared_projection(g, value, offset, mask, &d)
+                                 : graph_add(g, OP_dcnv3, "core", d.attr,
+                                             (struct node *[]){value, offset, mask}, 3);
+    if (c->center_feature_scale)
+        y = center_feature_scale(g, y, value, q, &d);
+    if (!c->unshared)
+        y = linear(g, y, "output_proj", channels, true);
     graph_leave(g, scope);
     return y;
 }

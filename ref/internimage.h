@@ -6,6 +6,13 @@
 
 enum { LEVELS = 4, MAX_POST_NORMS = 16 };
 
+/* What becomes of the modulation's logits before they weigh the samples. All but the
+ * softmax are ablations: DCNv2's sigmoid, the logits themselves, or no such branch and
+ * every sample weighted 1 / points. */
+enum modulation {
+    MODULATION_SOFTMAX, MODULATION_SIGMOID, MODULATION_LINEAR, MODULATION_NONE, MODULATIONS
+};
+
 /* The architecture; names as in docs/formats.md (`config.*`). */
 struct internimage_config {
     char name[32];
@@ -20,6 +27,10 @@ struct internimage_config {
     bool clip_projector;                /* H and G: attention pooling over two levels */
     int clip_dim, clip_heads, clip_out;
     int num_classes;
+    /* Ablations; zero is InternImage. */
+    enum modulation modulation;
+    bool fixed_offsets;                 /* no offset branch: the regular window is sampled */
+    bool unshared;                      /* output_proj has a weight per sampling point */
 };
 
 /* A published variant ("t" "s" "b" "l" "xl" "h" "g", also "internimage_t") or one

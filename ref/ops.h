@@ -118,6 +118,9 @@ void REF(center_feature_scale_backward)(int64_t rows, int groups, int group_chan
                                         const real *d_output, real *d_core, real *d_value,
                                         real *d_scale);
 
+/* Every element `value`. */
+void REF(constant_forward)(int64_t count, real value, real *output);
+
 /* [N, C, P] to [N, P, C] (P = H*W); to_nchw is the same function with C and P
  * exchanged, and the backward of each is the other. */
 void REF(transpose)(int batch, int64_t rows, int64_t columns, const real *input, real *output);

@@ -81,6 +81,11 @@ bool internimage_check(const struct internimage_config *c, struct error *e)
     if (!(c->mlp_ratio * c->channels >= 1 && c->mlp_ratio <= 64) || !isfinite(c->offset_scale))
         return fail(e, EXIT_USAGE, "%s: mlp_ratio %g or offset_scale %g makes no sense", c->name,
                     c->mlp_ratio, c->offset_scale);
+    if (c->modulation < 0 || c->modulation >= MODULATIONS)
+        return fail(e, EXIT_USAGE, "%s: there is no modulation %d", c->name, c->modulation);
+    if (c->unshared && (c->remove_center || c->offset_scale != 1))
+        return fail(e, EXIT_USAGE, "%s: unshared weights go with offset_scale 1 and the whole "
+                    "window", c->name);
     if (c->num_classes < 1 || c->num_classes > 1 << 24 || c->post_norms < 0
         || c->post_norms > MAX_POST_NORMS)
         return fail(e, EXIT_USAGE, "%s: %d classes, %d post norms", c->name, c->num_classes,

@@ -244,6 +244,7 @@ static void check_kind(enum op_kind op)
     case OP_add: check_op(op, a, 2, two); break;
     case OP_linear: case OP_layer_norm: case OP_batch_norm: case OP_gelu: case OP_relu:
     case OP_silu: case OP_sigmoid: case OP_softmax: case OP_layer_scale:
+    case OP_constant:
         check_one(op, a, SHAPE(2, 3, 6)); break;
     case OP_global_avg_pool: case OP_pixel_shuffle: case OP_to_nhwc: case OP_to_nchw:
         check_one(op, a, SHAPE(2, 3, 5, 8)); break;
