@@ -44,7 +44,7 @@ struct dcnv2_plan {
     int out_height, out_width, offset_groups;
     int kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x;
 };
-enum { DCNV2_ROWS = 56 };               /* most pixels per call */
+enum { DCNV2_ROWS = 48 };               /* most pixels per call: whole cache lines of a plane */
 
 struct dwconv {
     int height, width, channels, kernel;
@@ -77,6 +77,8 @@ struct kernels {
      * factor of the product with the weights. mask may be NULL. */
     void (*dcnv2)(const struct dcnv2_plan *p, const float *value, const float *offset,
                   const float *mask, int first, int rows, float *a, int lda);
+    /* y[column][row] = x[row][column]: to and from the planes of NCHW. */
+    void (*transpose)(int rows, int columns, const float *x, int64_t ldx, float *y, int64_t ldy);
     /* output = core (1 - sigmoid(logit)) + value sigmoid(logit), logit per group. */
     void (*center_scale)(int rows, int groups, int group_channels, const float *core,
                          const float *value, const float *logits, int ldl, float *out);

@@ -47,7 +47,33 @@ INLINE vf vrounded(vf v)
     return v;
 }
 
-/* The first n lanes; the others are zero, and not stored. */
+/* The first n lanes, n < LANES; the others are zero, and not stored. */
+#if defined __AVX512F__
+INLINE vf vload_part(const float *p, int n)
+{
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+
+INLINE void vstore_part(float *p, vf v, int n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+#elif defined __AVX2__
+INLINE __m256i first_lanes(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE vf vload_part(const float *p, int n)
+{
+    return (vf)_mm256_maskload_ps(p, first_lanes(n));
+}
+
+INLINE void vstore_part(float *p, vf v, int n)
+{
+    _mm256_maskstore_ps(p, first_lanes(n), (__m256)v);
+}
+#else
 INLINE vf vload_part(const float *p, int n)
 {
     vf v = {0};
@@ -59,6 +85,7 @@ INLINE void vstore_part(float *p, vf v, int n)
 {
     memcpy(p, &v, (size_t)n * sizeof *p);
 }
+#endif
 
 INLINE vf vselect(vi mask, vf yes, vf no)
 {

@@ -254,25 +254,6 @@ void run_pixel_shuffle(const struct plan *p, const struct step *s, int thread, i
     }
 }
 
-enum { SQUARE = 16 };
-
-/* `count` pixels of an NCHW image, from pixel `first` on: squares of 16 x 16, so that what
- * is read and what is written both stay in L1. */
-static void frame_from_nchw(const struct dcnv2_plan *d, const float *in, int first, int count,
-                            float *frame)
-{
-    const int64_t pixels = (int64_t)d->height * d->width;
-    for (int i = first; i < first + count; i += SQUARE) {
-        const int some = first + count - i < SQUARE ? first + count - i : SQUARE;
-        for (int c0 = 0; c0 < d->channels; c0 += SQUARE)
-            for (int k = 0; k < some; k++) {
-                float *out = frame + frame_row(i + k, d->height, d->width) * d->channels;
-                for (int c = c0; c < d->channels && c < c0 + SQUARE; c++)
-                    out[c] = in[c * pixels + i + k];
-            }
-    }
-}
-
 /* A plain tensor, NHWC or (for DCNv2) NCHW, into a frame, image row by image row. */
 void run_frame(const struct plan *p, const struct step *s, int thread, int threads)
 {
@@ -285,7 +266,9 @@ void run_frame(const struct plan *p, const struct step *s, int thread, int threa
                      + (size_t)n * (d->height + 2) * (d->width + 2) * d->channels;
         const float *in = buffer_at(p, s->in[0]) + (size_t)n * image;
         if (s->node->op == OP_dcnv2)
-            frame_from_nchw(d, in, (int)first, d->width, frame);
+            p->kernels->transpose(d->channels, d->width, in + first, (int64_t)d->height * d->width,
+                                  frame + frame_row(first, d->height, d->width) * d->channels,
+                                  d->channels);
         else
             memcpy(frame + frame_row(first, d->height, d->width) * d->channels,
                    in + (size_t)first * d->channels, row * sizeof *in);
@@ -318,15 +301,18 @@ void run_dcnv2(const struct plan *p, const struct step *s, int thread, int threa
     const int panels = (g->n + p->kernels->panel - 1) / p->kernels->panel;
     const int64_t pixels = (int64_t)d->out_height * d->out_width;
     int64_t tiles = (pixels + DCNV2_ROWS - 1) / DCNV2_ROWS;
-    if (s->rows / pixels * tiles < threads)     /* small images: a part for every thread */
-        tiles = threads < pixels ? threads : pixels;
+    const bool few = s->rows / pixels * tiles < 8 * threads;    /* then equal work for each */
+    if (few)
+        tiles = (tiles + threads - 1) / threads * threads;
+    tiles = tiles < pixels ? tiles : pixels;
     const size_t image = (size_t)(d->height + 2) * (d->width + 2) * d->channels;
     const struct share part = share_of(s->rows / pixels * tiles, thread, threads);
     float *a = scratch_of(p, thread), *c = a + (size_t)DCNV2_ROWS * lda;
     for (int64_t t = part.first; t < part.last; t++) {
         const int64_t n = t / tiles;
-        const int first = (int)(pixels * (t % tiles) / tiles);
-        const int rows = (int)(pixels * (t % tiles + 1) / tiles) - first;
+        const int64_t at = t % tiles, end = few ? pixels * (at + 1) / tiles : (at + 1) * DCNV2_ROWS;
+        const int first = (int)(few ? pixels * at / tiles : at * DCNV2_ROWS);
+        const int rows = (int)((end < pixels ? end : pixels) - first);
         const float *mask = s->in[2] < 0 ? NULL
                           : buffer_at(p, s->in[2]) + n * d->offset_groups * taps * pixels;
         p->kernels->dcnv2(d, buffer_at(p, s->in[0]) + n * image,
@@ -334,8 +320,6 @@ void run_dcnv2(const struct plan *p, const struct step *s, int thread, int threa
                           first, rows, a, lda);
         p->kernels->gemm(g, 0, rows, a, lda, c, g->n, NULL, 0, 0, panels);
         float *out = buffer_at(p, s->out) + n * g->n * pixels + first;
-        for (int o = 0; o < g->n; o++)
-            for (int r = 0; r < rows; r++)
-                out[o * pixels + r] = c[(size_t)r * g->n + o];
+        p->kernels->transpose(rows, g->n, c, g->n, out, pixels);
     }
 }

@@ -6,7 +6,7 @@
 
 #include "../kernels.h"
 
-/* Pixels per tile (the caller keeps to DCNV2_ROWS) and offset groups set up at a time. */
+/* Pixels per call (the caller keeps to DCNV2_ROWS) and offset groups set up at a time. */
 enum { MOST_ROWS = 64, MOST_GROUPS = 8 };
 
 /* Corner and weights of one tap at every pixel of the tile. */
@@ -93,6 +93,24 @@ INLINE void sample(const struct dcnv2_plan *p, const struct taps *t, int i, cons
     }
 }
 
+/* A row of the tile is written once. */
+INLINE void sample_rows(const struct dcnv2_plan *p, const struct taps *t, int rows, int groups,
+                        const float *value, int count, float *a, int lda)
+{
+    for (int i = 0; i < rows; i++)
+        for (int g = 0; g < groups; g++)
+            sample(p, &t[g], i, value + g * count, count, a + (size_t)i * lda + g * count);
+}
+
+/* The planes are far apart and read in pieces too short for the hardware to foresee. What
+ * is asked for may lie behind the last plane, which a prefetch may. */
+INLINE void fetch_planes(const float *plane, size_t size, int planes, int rows)
+{
+    for (int p = 0; p < planes; p++)
+        for (int i = 0; i < rows; i += 16)
+            __builtin_prefetch(plane + p * size + i, 0, 2);
+}
+
 void K(dcnv2)(const struct dcnv2_plan *p, const float *value, const float *offset,
               const float *mask, int first, int rows, float *a, int lda)
 {
@@ -115,14 +133,64 @@ void K(dcnv2)(const struct dcnv2_plan *p, const float *value, const float *offse
                                                                    : MOST_GROUPS;
             for (int g = 0; g < groups; g++) {
                 const size_t channel = (size_t)(g0 + g) * taps + k;
+                fetch_planes(offset + 2 * (channel + 1) * plane + first, plane, 2, rows);
+                if (mask)
+                    fetch_planes(mask + (channel + 1) * plane + first, plane, 1, rows);
                 set_up(p, rows, y, x, offset + 2 * channel * plane + first,
                        offset + (2 * channel + 1) * plane + first,
                        mask ? mask + channel * plane + first : NULL, &t[g]);
             }
-            for (int i = 0; i < rows; i++)      /* a row of the tile is written once */
-                for (int g = 0; g < groups; g++)
-                    sample(p, &t[g], i, value + (g0 + g) * count, count,
-                           a + (size_t)i * lda + k * p->channels + (g0 + g) * count);
+            float *to = a + k * p->channels + g0 * count;
+            if (count == 8)             /* constants unroll the loops over channels */
+                sample_rows(p, t, rows, groups, value + g0 * count, 8, to, lda);
+            else if (count == 16)
+                sample_rows(p, t, rows, groups, value + g0 * count, 16, to, lda);
+            else
+                sample_rows(p, t, rows, groups, value + g0 * count, count, to, lda);
         }
     }
+}
+
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v4_u __attribute__((vector_size(16), aligned(4), may_alias));
+
+INLINE void transpose4(const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    const v4 a = (v4)*(const v4_u *)x, b = (v4)*(const v4_u *)(x + ldx);
+    const v4 c = (v4)*(const v4_u *)(x + 2 * ldx), d = (v4)*(const v4_u *)(x + 3 * ldx);
+    const v4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    const v4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    const v4 ba = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const v4 dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *(v4_u *)y = (v4_u)__builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    *(v4_u *)(y + ldy) = (v4_u)__builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    *(v4_u *)(y + 2 * ldy) = (v4_u)__builtin_shufflevector(ba, dc, 0, 1, 4, 5);
+    *(v4_u *)(y + 3 * ldy) = (v4_u)__builtin_shufflevector(ba, dc, 2, 3, 6, 7);
+}
+
+/* In squares of one cache line a side. Lines that lie far apart are used whole, one after
+ * the other: planes of a power of two share their place in the cache. */
+enum { SIDE = 16 };
+
+INLINE void transpose_square(const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    for (int i = 0; i < SIDE; i += 4)
+        for (int j = 0; j < SIDE; j += 4) {
+            const int r = ldx > ldy ? i : j, c = ldx > ldy ? j : i;
+            transpose4(x + r * ldx + c, ldx, y + c * ldy + r, ldy);
+        }
+}
+
+void K(transpose)(int rows, int columns, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    for (int c0 = 0; c0 < columns; c0 += SIDE)
+        for (int r0 = 0; r0 < rows; r0 += SIDE) {
+            if (rows - r0 >= SIDE && columns - c0 >= SIDE) {
+                transpose_square(x + r0 * ldx + c0, ldx, y + c0 * ldy + r0, ldy);
+                continue;
+            }
+            for (int r = r0; r < rows && r < r0 + SIDE; r++)
+                for (int c = c0; c < columns && c < c0 + SIDE; c++)
+                    y[c * ldy + r] = x[r * ldx + c];
+        }
 }

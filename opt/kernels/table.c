@@ -20,6 +20,7 @@ void K(center_scale)(int rows, int groups, int group_channels, const float *core
 void K(gelu)(int64_t count, const float *x, float *y);
 void K(sigmoid)(int64_t count, const float *x, float *y);
 void K(add)(int64_t count, const float *a, const float *b, float *y);
+void K(transpose)(int rows, int columns, const float *x, int64_t ldx, float *y, int64_t ldy);
 void K(mean_rows)(int rows, int channels, const float *x, float *y);
 void K(softmax)(int64_t rows, int points, const float *x, float *y);
 void K(add_to)(int64_t count, const float *x, float *y);
@@ -50,7 +51,7 @@ const struct kernels K(kernels) = {
     .gemm_packed_size = K(gemm_packed_size), .gemm_pack = K(gemm_pack), .gemm = K(gemm),
     .layer_norm = K(layer_norm), .dwconv = K(dwconv), .dcnv3 = K(dcnv3), .dcnv2 = K(dcnv2),
     .center_scale = K(center_scale), .gelu = K(gelu), .sigmoid = K(sigmoid), .add = K(add),
-    .mean_rows = K(mean_rows),
+    .mean_rows = K(mean_rows), .transpose = K(transpose),
     .softmax = K(softmax), .add_to = K(add_to),
     .gelu_backward = K(gelu_backward), .softmax_backward = K(softmax_backward),
     .layer_norm_backward = K(layer_norm_backward), .column_sums = K(column_sums),
