@@ -117,6 +117,15 @@ $(BUILD)/tests/%: verify/tests/%.c $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OB
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) $(filter %.c %.o,$^) $(LDLIBS) -lcmocka -o $@
 
+# The plug-in of docs/plugins.md, and the same with a mistake; the header as C++.
+PLUGINS := $(BUILD)/tests/plugin_right.so $(BUILD)/tests/plugin_wrong.so
+$(BUILD)/tests/plugin_right.so: docs/plugin.c verify/port/plugin.h
+$(BUILD)/tests/plugin_wrong.so: verify/tests/plugin_wrong.c docs/plugin.c verify/port/plugin.h
+$(PLUGINS):
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) -Iverify/port -shared $(firstword $^) -lm -o $@
+	$(Q)printf '\043include "verify/port/plugin.h"\nint main() { return 0; }\n' | $(CXX) -x c++ -std=c++11 -Wall -Wextra -Werror -I. -fsyntax-only -
+
 # Other flags are another build.
 $(OBJECTS): Makefile
 -include $(OBJECTS:.o=.d) $(TESTS:=.d)
@@ -140,7 +149,7 @@ tables: $(PROGRAM)
 check: deps
 	ci/check
 
-check-unit: $(TESTS) $(PROGRAM)
+check-unit: $(TESTS) $(PROGRAM) $(LIBRARY) $(PLUGINS)
 	@for t in $(TESTS); do echo "== $$t"; INTERNIMAGE=$(PROGRAM) $$t || exit 1; done
 
 # The AVX-512 kernels in an emulated CPU, beside a build where DCNv3's exchanges the upper

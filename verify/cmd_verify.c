@@ -3,6 +3,7 @@
 #include "golden.h"
 #include "json.h"
 #include "options.h"
+#include "port/plugin_verify.h"
 #include "table.h"
 
 #include <dirent.h>
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 struct verify_options {
-    const char *goldens, *isa, *filter, *only;
+    const char *goldens, *isa, *filter, *only, *plugin;
     bool json, verbose;
 };
 
@@ -309,6 +310,7 @@ int cmd_verify(int argc, char **argv, struct error *e)
         {"--filter", &v.filter, NULL, "only cases, models or tensors whose name contains VALUE"},
         {"--case", &v.only, NULL, "only the op case with exactly this reproduction string"},
         {"--isa", &v.isa, NULL, "the fast side on generic, avx2 or avx512 alone (default: on all)"},
+        {"--plugin", &v.plugin, NULL, "a shared library with your DCN operators (docs/plugins.md)"},
         {"--json", NULL, &v.json, "machine-readable, one object per tensor"},
         {"--verbose", NULL, &v.verbose, "one line per tensor"},
         {0},
@@ -320,6 +322,9 @@ int cmd_verify(int argc, char **argv, struct error *e)
         fail(e, EXIT_USAGE, "unexpected argument '%s'", argv[0]);
         return EXIT_USAGE;
     }
+    if (v.plugin)
+        return plugin_verify(&(struct plugin_options){v.plugin, v.goldens, v.filter, v.only, v.json},
+                             e);
     struct golden_options o = {.filter = v.filter, .only = v.only, .isa = v.isa, .progress = progress};
     struct findings found = {0};
     struct timespec start, end;

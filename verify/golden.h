@@ -51,6 +51,11 @@ void pair_set_param(struct pair *p, int index, const float *from);
 void pair_forward(struct pair *p, void (*progress)(void *, int, int), void *context);
 bool pair_backward(struct pair *p, const float *d_output, struct error *e);
 
+/* One case of a golden file of ops as a graph of one op, its inputs and parameters set; not
+ * run yet. *condition: see envelope_of(). */
+bool golden_case(struct h5_file *f, const char *name, struct pair *p, double *condition,
+                 struct error *e);
+
 /* One tensor of both precisions, and where PyTorch's version of it lies in the
  * file: <prefix>float32/<where>, <prefix>float64/<where>. */
 struct subject {

@@ -140,6 +140,22 @@ static bool fill(struct h5_file *f, const char *name, struct pair *p, struct err
     return true;
 }
 
+bool golden_case(struct h5_file *f, const char *name, struct pair *p, double *condition,
+                 struct error *e)
+{
+    *condition = 1;
+    *p = (struct pair){0};
+    if (!optional_double(f, name, "condition", condition, e))
+        return false;
+    struct graph *g = build(f, name, e);
+    if (!g || !pair_new(p, g, e))
+        return false;
+    if (fill(f, name, p, e))
+        return true;
+    pair_free(p);
+    return false;
+}
+
 static bool compare(struct ops *o, const char *name, const char *tensor, struct subject s)
 {
     char prefix[256];
@@ -188,25 +204,19 @@ static bool gradients(struct ops *o, const char *name, struct pair *p, double te
 
 static bool run_case(struct ops *o, const char *name)
 {
-    struct pair p = {0};
-    struct graph *g = build(o->file, name, o->error);
-    o->condition = 1;
-    if (!g || !optional_double(o->file, name, "condition", &o->condition, o->error)
-        || !pair_new(&p, g, o->error))
+    struct pair p;
+    if (!golden_case(o->file, name, &p, &o->condition, o->error))
         return false;
-    bool ok = fill(o->file, name, &p, o->error);
-    if (ok) {
-        const struct node *last = g->node[g->nodes - 1];
-        double terms = ref64_op_row(last->op)->terms(last);
-        pair_forward(&p, NULL, NULL);
-        ok = compare(o, name, "output", (struct subject){
-            .direction = FORWARD, .group = "", .shape = last->shape,
-            .v32 = p.r32->value[last->id], .v64 = p.r64->value[last->id], .terms = terms,
-        });
-        ok = ok && golden_opt(&p, name, o->options->isa, o->found, o->error);
-        if (ok && h5_has(o->file, name, "grad_output"))
-            ok = gradients(o, name, &p, terms);
-    }
+    const struct node *last = p.graph->node[p.graph->nodes - 1];
+    double terms = ref64_op_row(last->op)->terms(last);
+    pair_forward(&p, NULL, NULL);
+    bool ok = compare(o, name, "output", (struct subject){
+        .direction = FORWARD, .group = "", .shape = last->shape,
+        .v32 = p.r32->value[last->id], .v64 = p.r64->value[last->id], .terms = terms,
+    });
+    ok = ok && golden_opt(&p, name, o->options->isa, o->found, o->error);
+    if (ok && h5_has(o->file, name, "grad_output"))
+        ok = gradients(o, name, &p, terms);
     pair_free(&p);
     return ok;
 }
