@@ -25,7 +25,7 @@ HDF5_LIBS   = $(shell pkg-config --libs hdf5 2>/dev/null || pkg-config --libs hd
 OPENMP   = -fopenmp
 # ONEDNN= builds without it; the fast side then has its own products only, and no gradients.
 ONEDNN  ?= $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1)
-LDLIBS   = $(OPENMP) $(HDF5_LIBS) $(if $(ONEDNN),-ldnnl) -lpthread -lm
+LDLIBS   = $(OPENMP) $(HDF5_LIBS) $(if $(ONEDNN),-ldnnl) -lz -lpthread -lm
 
 # ref/: files that include row.h are compiled in both precisions.
 REF_TWICE := $(shell grep -l '"row.h"' ref/*.c)

@@ -26,4 +26,14 @@ bool h5_survives(const char *path, struct error *e);
  * the object's id (>= 0, close with H5Oclose) or -1 after filling *e. */
 hid_t h5_object(struct h5_file *f, const char *path, struct error *e);
 
+/* The dataset at `path`, to be read in pieces: the checks of h5_describe(), but it may be
+ * empty, larger than the limit, and of an enum of one byte. -1 after filling *e. */
+hid_t h5_open_dataset(struct h5_file *f, const char *path, struct h5_info *info,
+                      struct error *e);
+
+/* Like h5_each_key(), but with the object's path. */
+bool h5_each_path(struct h5_file *f, const char *group,
+                  bool (*visit)(void *context, const char *path), void *context,
+                  struct error *e);
+
 #endif

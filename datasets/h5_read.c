@@ -47,8 +47,9 @@ bool h5_has(struct h5_file *f, const char *group, const char *key)
     return id >= 0;
 }
 
-static bool check_type(struct h5_file *f, hid_t dataset, const char *key, size_t *size,
-                       struct error *e)
+/* `streamed`, here and below: see h5_open_dataset(). */
+static bool check_type(struct h5_file *f, hid_t dataset, const char *key, bool streamed,
+                       size_t *size, struct error *e)
 {
     hid_t type = H5Dget_type(dataset);
     H5T_class_t class = H5Tget_class(type);
@@ -57,14 +58,17 @@ static bool check_type(struct h5_file *f, hid_t dataset, const char *key, size_t
         H5Tclose(type);
     if ((class == H5T_FLOAT || class == H5T_INTEGER) && *size >= 1 && *size <= 16)
         return true;
+    if (streamed && class == H5T_ENUM && *size == 1)
+        return true;
     return fail(e, EXIT_BAD_FILE, "%s: '%s' holds no plain numbers (HDF5 type class %d)", f->path,
                 key, (int)class);
 }
 
-static bool check_dims(struct h5_file *f, hid_t dataset, const char *key, struct h5_info *info,
-                       struct error *e)
+static bool check_dims(struct h5_file *f, hid_t dataset, const char *key, bool streamed,
+                       struct h5_info *info, struct error *e)
 {
     hsize_t dim[H5_MAX_RANK] = {0};
+    int64_t most = streamed ? (int64_t)1 << 57 : h5_limit();
     hid_t space = H5Dget_space(dataset);
     int rank = space < 0 ? -1 : H5Sget_simple_extent_ndims(space);
     bool fits = rank >= 0 && rank <= H5_MAX_RANK;
@@ -78,7 +82,7 @@ static bool check_dims(struct h5_file *f, hid_t dataset, const char *key, struct
                     key, rank, H5_MAX_RANK);
     *info = (struct h5_info){.rank = rank, .count = 1};
     for (int i = 0; i < rank; i++) {
-        if (dim[i] < 1 || dim[i] > (hsize_t)(h5_limit() / info->count))
+        if ((dim[i] < 1 && !streamed) || dim[i] > (hsize_t)(most / (info->count ? info->count : 1)))
             return fail(e, EXIT_BAD_FILE, "%s: '%s' has dimension %d = %llu, %s", f->path, key, i,
                         (unsigned long long)dim[i], dim[i] ? "too large to read" : "it is empty");
         info->dim[i] = (int64_t)dim[i];
@@ -120,7 +124,7 @@ static bool check_chunk(struct h5_file *f, hid_t plist, const char *key, const s
 
 /* The claimed size must be backed by stored bytes: deflate gains at most ~1030x. */
 static bool check_storage(struct h5_file *f, hid_t dataset, const char *key,
-                          const struct h5_info *info, size_t size, struct error *e)
+                          bool streamed, const struct h5_info *info, size_t size, struct error *e)
 {
     hid_t plist = H5Dget_create_plist(dataset);
     H5D_layout_t layout = plist < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(plist);
@@ -140,24 +144,40 @@ static bool check_storage(struct h5_file *f, hid_t dataset, const char *key,
     if (ok && have < want / (filtered ? 1100 : 1))
         ok = fail(e, EXIT_BAD_FILE, "%s: '%s' claims %.0f bytes and stores %.0f", f->path, key, want,
                   have);
-    if (ok && info->count > h5_limit() / (int64_t)sizeof(double))
+    if (ok && !streamed && info->count > h5_limit() / (int64_t)sizeof(double))
         ok = fail(e, EXIT_BAD_FILE, "%s: '%s' has %lld values, more than the limit of %lld bytes",
                   f->path, key, (long long)info->count, (long long)h5_limit());
     return ok;
 }
 
-/* Opens and checks; -1 after filling *e. */
+/* The dataset itself, or -1 after closing it and filling *e. */
+static hid_t checked(struct h5_file *f, hid_t id, const char *key, bool streamed,
+                     struct h5_info *info, struct error *e)
+{
+    size_t size;
+    if (check_type(f, id, key, streamed, &size, e) && check_dims(f, id, key, streamed, info, e)
+        && check_storage(f, id, key, streamed, info, size, e))
+        return id;
+    H5Oclose(id);
+    return -1;
+}
+
 static hid_t open_checked(struct h5_file *f, const char *group, const char *key,
                           struct h5_info *info, struct error *e)
 {
-    size_t size;
     hid_t id = find_dataset(f, group, key, e);
+    return id < 0 ? -1 : checked(f, id, key, false, info, e);
+}
+
+hid_t h5_open_dataset(struct h5_file *f, const char *path, struct h5_info *info, struct error *e)
+{
+    hid_t id = h5_object(f, path, e);
     if (id < 0)
         return -1;
-    if (check_type(f, id, key, &size, e) && check_dims(f, id, key, info, e)
-        && check_storage(f, id, key, info, size, e))
-        return id;
+    if (H5Iget_type(id) == H5I_DATASET)
+        return checked(f, id, path, true, info, e);
     H5Oclose(id);
+    fail(e, EXIT_BAD_FILE, "%s: '%s' is a group, expected a dataset", f->path, path);
     return -1;
 }
 

@@ -9,7 +9,8 @@ enum { MOST_DEPTH = 32, MOST_OBJECTS = 1000000, MOST_NAME = 512 };
 struct walk {
     struct h5_file *file;
     bool (*child)(void *context, const char *name, bool is_group);
-    bool (*key)(void *context, const char *key);
+    bool (*dataset)(void *context, const char *name);
+    bool dotted;                        /* the name is a key, not a path */
     void *context;
     struct error *error;
     int objects, depth;
@@ -18,15 +19,16 @@ struct walk {
 
 static bool walk_group(struct walk *w, hid_t group);
 
-static bool visit_key(struct walk *w, hid_t object, const char *name, bool is_group)
+static bool visit_object(struct walk *w, hid_t object, const char *name, bool is_group)
 {
     size_t mark = strlen(w->prefix);
     if (mark + strlen(name) + 2 > sizeof w->prefix)
         return fail(w->error, EXIT_BAD_FILE, "%s: an object's path is too long", w->file->path);
-    snprintf(w->prefix + mark, sizeof w->prefix - mark, "%s%s", mark ? "." : "", name);
+    snprintf(w->prefix + mark, sizeof w->prefix - mark, "%s%s", !mark ? "" : w->dotted ? "." : "/",
+             name);
     bool ok = true;
     if (!is_group)
-        ok = w->key(w->context, w->prefix);
+        ok = w->dataset(w->context, w->prefix);
     else if (++w->depth > MOST_DEPTH)
         ok = fail(w->error, EXIT_BAD_FILE, "%s: groups are nested deeper than %d", w->file->path,
                   MOST_DEPTH);
@@ -52,8 +54,8 @@ static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *link, 
     if (type != H5I_GROUP && type != H5I_DATASET)
         ok = fail(w->error, EXIT_BAD_FILE, "%s: '%s' is neither a group nor a dataset",
                   w->file->path, name);
-    else if (w->key)
-        ok = visit_key(w, object, name, type == H5I_GROUP);
+    else if (w->dataset)
+        ok = visit_object(w, object, name, type == H5I_GROUP);
     else
         ok = w->child(w->context, name, type == H5I_GROUP);
     if (object >= 0)
@@ -93,6 +95,14 @@ bool h5_each(struct h5_file *f, const char *group,
 bool h5_each_key(struct h5_file *f, const char *group,
                  bool (*visit)(void *context, const char *key), void *context, struct error *e)
 {
-    struct walk w = {.file = f, .key = visit, .context = context, .error = e};
+    struct walk w = {.file = f, .dataset = visit, .dotted = true, .context = context, .error = e};
+    return walk(&w, group);
+}
+
+bool h5_each_path(struct h5_file *f, const char *group,
+                  bool (*visit)(void *context, const char *path), void *context,
+                  struct error *e)
+{
+    struct walk w = {.file = f, .dataset = visit, .context = context, .error = e};
     return walk(&w, group);
 }

@@ -25,10 +25,11 @@ struct tensor_info {
     char name[TENSOR_NAME_SIZE];        /* nested names are joined by dots */
     enum tensor_type type;
     int rank;                           /* 0: a scalar */
-    int64_t dim[TENSOR_MAX_RANK], count;
+    int64_t dim[TENSOR_MAX_RANK], count;        /* 0: an empty tensor */
 };
 
 struct tensor_file;
+struct h5_file;
 
 /* The format is told from the first bytes, not from the name. */
 struct tensor_file *tensors_open(const char *path, struct error *e);
@@ -38,8 +39,11 @@ const char *tensors_format(const struct tensor_file *f);        /* "HDF5", "npz"
 int tensors_count(const struct tensor_file *f);
 const struct tensor_info *tensors_info(const struct tensor_file *f, int index);
 int tensors_find(const struct tensor_file *f, const char *name);        /* -1: not there */
+struct h5_file *tensors_h5(struct tensor_file *f);      /* for attributes; NULL: not HDF5 */
 
-/* Values [first, first + count) in row-major order, converted. */
+/* Values [first, first + count) in row-major order, converted. Reading on from where the
+ * last read ended is fast in every format; going back in a deflated npz unpacks again. A
+ * file belongs to one thread. */
 bool tensors_read_f64(struct tensor_file *f, int index, int64_t first, int64_t count, double *out,
                       struct error *e);
 bool tensors_read_f32(struct tensor_file *f, int index, int64_t first, int64_t count, float *out,

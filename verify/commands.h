@@ -11,5 +11,6 @@ int cmd_tables(int argc, char **argv, struct error *e);
 int cmd_run(int argc, char **argv, struct error *e);
 int cmd_plot(int argc, char **argv, struct error *e);
 int cmd_weights(int argc, char **argv, struct error *e);
+int cmd_inspect(int argc, char **argv, struct error *e);
 
 #endif

@@ -15,6 +15,7 @@ static const struct {
     {"run", cmd_run, "one image through a model, the best classes"},
     {"plot", cmd_plot, "numbers behind the figures: plot sampling"},
     {"weights", cmd_weights, "a weight file from the seeded generator"},
+    {"inspect", cmd_inspect, "what is in an HDF5, npz, npy or safetensors file: shapes, ranges, NaN"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
