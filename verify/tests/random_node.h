@@ -39,14 +39,14 @@ static void draw_pair(int least, int most, int *a, int *b)
 static void draw_windows(struct attr *a)
 {
     draw_pair(2, 4, &a->y.kernel, &a->x.kernel);
-    draw_pair(1, 2, &a->y.stride, &a->x.stride);
+    draw_pair(2, 3, &a->y.stride, &a->x.stride);
     draw_pair(1, 3, &a->y.pad, &a->x.pad);
-    draw_pair(1, 2, &a->y.dilation, &a->x.dilation);
+    draw_pair(2, 3, &a->y.dilation, &a->x.dilation);
 }
 
 static struct node *draw_dcnv3(struct graph *g, struct attr a, bool remove_center)
 {
-    const int batch = draw(1, 2), height = draw(8, 11), width = draw(12, 14);
+    const int batch = draw(1, 2), height = draw(9, 12), width = draw(13, 15);
     draw_windows(&a);
     if (remove_center)
         draw(0, 1) ? (a.y.kernel = 3, a.x.kernel = 5) : (a.y.kernel = 5, a.x.kernel = 3);
@@ -66,7 +66,7 @@ static struct node *draw_dcnv3(struct graph *g, struct attr a, bool remove_cente
 
 static struct node *draw_dcnv2(struct graph *g, struct attr a)
 {
-    const int batch = draw(1, 2), height = draw(8, 11), width = draw(12, 14);
+    const int batch = draw(1, 2), height = draw(9, 12), width = draw(13, 15);
     draw_windows(&a);
     a.offset_groups = 2;
     a.groups = 2;
@@ -84,7 +84,7 @@ static struct node *draw_dcnv2(struct graph *g, struct attr a)
 /* A convolution; of an image (three channels, behind to_nhwc) when `image`. */
 static struct node *draw_conv(struct graph *g, struct attr a, enum op_kind op, bool image)
 {
-    const int64_t n = draw(1, 2), height = draw(8, 11), width = draw(12, 14);
+    const int64_t n = draw(1, 2), height = draw(9, 12), width = draw(13, 15);
     draw_windows(&a);
     a.groups = image || op == OP_dwconv2d ? 1 : 2;
     a.out_channels = 6;
