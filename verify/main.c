@@ -11,7 +11,7 @@ static const struct {
 } commands[] = {
     {"verify", cmd_verify, "the reference and PyTorch against the double reference, one table"},
     {"bench", cmd_bench, "speed: milliseconds, share of this machine's peak, time per step"},
-    {"tables", cmd_tables, "the paper's tables, recomputed: tables params | tables scaling"},
+    {"tables", cmd_tables, "the paper's tables, recomputed: tables params, sharing, ..."},
     {"run", cmd_run, "one image through a model, the best classes"},
     {"plot", cmd_plot, "numbers behind the figures: plot sampling"},
     {"weights", cmd_weights, "a weight file from the seeded generator"},
