@@ -10,6 +10,7 @@ CC      ?= cc
 PYTHON  ?= python3
 BUILD   ?= build$(if $(SAN),/san)$(if $(findstring clang,$(CC)),/clang)
 VENV    ?= .venv
+VERSION := 0.1.0
 Q       := $(if $(V),,@)
 TORCH   ?= 2.13.0
 
@@ -47,7 +48,7 @@ PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all help deps verify verify-full check check-unit check-avx512 check-isa mutant tables figures example bench-rivals goldens goldens-check venv clean
+.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions tables figures example bench-rivals goldens goldens-check venv clean
 all: $(PROGRAM) $(LIBRARY)
 
 help:
@@ -55,6 +56,7 @@ help:
 	@echo 'make tables         the tables of the paper, recomputed'
 	@echo 'make check-unit     the cmocka tests alone'
 	@echo 'make check-avx512   AVX-512 in an emulated CPU (ci/deps emulator); and which registers are used'
+	@echo 'make instructions   record the instruction counts that ci/instructions compares with'
 	@echo 'make example        a program of 50 lines on the library, built and run'
 	@echo 'make figures        the pictures of docs/, redrawn'
 	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
@@ -63,6 +65,18 @@ help:
 	@echo 'make goldens-check  test the PyTorch side; remake a golden file, compare it with the committed one'
 
 # --- build ---------------------------------------------------------------------
+
+# Which build this is (verify/about.c). Rewritten only when it changed.
+COMMIT   := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),$(shell cat COMMIT 2>/dev/null),unknown)$(if $(shell git status --porcelain -uno 2>/dev/null),+)
+$(BUILD)/build.h: force
+	@mkdir -p $(@D)
+	@printf '#define BUILD_VERSION "%s"\n#define BUILD_COMMIT "%s"\n#define BUILD_FLAGS "%s"\n' \
+	    '$(VERSION)' '$(COMMIT)' '$(strip $(CFLAGS) $(SANFLAGS))' >$@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+	@rm -f $@.new
+force:
+$(BUILD)/verify/about.o: $(BUILD)/build.h
+$(BUILD)/verify/about.o: private BASE += -I$(BUILD) $(HDF5_CFLAGS)
 
 $(BUILD)/ref/%.32.o: ref/%.c
 	@mkdir -p $(@D)
@@ -180,6 +194,10 @@ check-isa: $(KERNEL_OBJ)
 	    echo "$$k: zmm in avx512 $$z512, in avx2 $$z2; ymm or zmm in generic $$y0"; \
 	    [ $$z2 = 0 ] && [ $$y0 = 0 ] && { [ $$z512 != 0 ] || [ $$k = table ]; } || exit 1; \
 	done
+
+# The recorded instruction counts, after a change that is meant.
+instructions: $(PROGRAM)
+	ci/instructions --update
 
 figures: $(PROGRAM)
 	$(PROGRAM) plot sampling >$(BUILD)/sampling.txt

@@ -1,4 +1,5 @@
 /* internimage: deformable convolution and InternImage, defined, fast, judged. */
+#include "about.h"
 #include "commands.h"
 
 #include <stdio.h>
@@ -22,11 +23,18 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void usage(FILE *to)
 {
-    fputs("usage: internimage COMMAND [OPTIONS]     (internimage COMMAND --help)\n\n", to);
+    fputs("usage: internimage COMMAND [OPTIONS]     (internimage COMMAND --help, --version)\n\n", to);
     for (int i = 0; i < COMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fputs("\nexit codes: 0 match, 1 mismatch, 2 usage, 3 bad file, 4 not in this build, "
           "5 inconclusive\n", to);
+}
+
+static void version(void)
+{
+    printf("internimage %s\n", about_text("version"));
+    for (int i = 1; i < ABOUT_ITEMS; i++)
+        printf("%-9s %s\n", about()[i].key, about()[i].text);
 }
 
 int main(int argc, char **argv)
@@ -34,6 +42,10 @@ int main(int argc, char **argv)
     struct error e = {0};
     if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
         usage(stdout);
+        return 0;
+    }
+    if (argc >= 2 && !strcmp(argv[1], "--version")) {
+        version();
         return 0;
     }
     for (int i = 0; argc >= 2 && i < COMMANDS; i++) {

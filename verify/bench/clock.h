@@ -1,6 +1,6 @@
 /* Measuring: clocks, medians, and what this machine could do at best. */
-#ifndef VERIFY_BENCH_H
-#define VERIFY_BENCH_H
+#ifndef VERIFY_BENCH_CLOCK_H
+#define VERIFY_BENCH_CLOCK_H
 
 #include "opt/kernels.h"
 

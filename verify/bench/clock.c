@@ -1,4 +1,4 @@
-#include "bench.h"
+#include "clock.h"
 
 #include <omp.h>
 #include <stdlib.h>

@@ -1,0 +1,47 @@
+/* One case measured: rounds of runs interleaved with a yardstick, so that both see the
+ * same machine. */
+#ifndef VERIFY_BENCH_MEASURE_H
+#define VERIFY_BENCH_MEASURE_H
+
+#include "clock.h"
+#include "subject.h"
+
+/* What times are held against when base and head were not run side by side: a loop of
+ * multiply-adds, oneDNN's plain convolution, the scalar definition of DCNv3. None of them
+ * is touched by a change to the fast side. */
+enum yardstick_kind { YARDSTICK_FMA, YARDSTICK_CONV, YARDSTICK_REF, YARDSTICKS };
+extern const char *const yardstick_names[YARDSTICKS];
+
+struct yardstick;
+struct yardstick *yardstick_new(enum yardstick_kind kind, const char *isa, int threads,
+                                struct error *e);
+/* Seconds of one go: 1 GFLOP of multiply-adds, one convolution, one DCNv3. */
+double yardstick_run(struct yardstick *y);
+void yardstick_free(struct yardstick *y);
+
+struct round {
+    struct timing time;                 /* of one run, seconds */
+    double yardstick;                   /* median of its goes, seconds */
+};
+
+enum { MOST_ROUNDS = 64 };
+struct measurement {
+    struct round round[MOST_ROUNDS];
+    int rounds;
+    double peak;                        /* largest seen, operations per second */
+    double ref_seconds;                 /* 0: not measured */
+};
+
+struct measure_options {
+    double seconds;                     /* per round */
+    int rounds;
+    bool profile, with_ref;
+    enum yardstick_kind yardstick;
+};
+bool measure(struct subject *s, const struct subject_spec *spec, const struct measure_options *o,
+             struct measurement *m, struct error *e);
+
+/* Runs that together take at least `seconds`, at least one. */
+int runs_for(struct subject *s, double seconds, struct error *e);
+
+#endif
