@@ -3,7 +3,7 @@
 
 #include "opt/plan.h"
 #include "opt/trainer.h"
-#include "verify/bench.h"
+#include "verify/bench/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
