@@ -38,9 +38,15 @@ INLINE void weights_put(const struct points *t, int i, const vf w[4])
     vstore(to + 48, (vf)_mm512_shuffle_f32x4(s2, s3, 0xdd));
 }
 
-INLINE void weights_at(const struct points *t, int k, vf w[4])
+INLINE const float *weights_from(const struct points *t, int first)
 {
-    const __m512 all = _mm512_broadcast_f32x4(_mm_loadu_ps(t->weight + 4 * k));
+    return t->weight + 4 * first;
+}
+
+INLINE void weights_at(const float *from, int padded, int k, vf w[4])
+{
+    (void)padded;
+    const __m512 all = _mm512_broadcast_f32x4(_mm_loadu_ps(from + 4 * k));
     w[0] = (vf)_mm512_permute_ps(all, 0x00);
     w[1] = (vf)_mm512_permute_ps(all, 0x55);
     w[2] = (vf)_mm512_permute_ps(all, 0xaa);
@@ -53,10 +59,15 @@ INLINE void weights_put(const struct points *t, int i, const vf w[4])
         vstore(t->weight + k * t->padded + i, w[k]);
 }
 
-INLINE void weights_at(const struct points *t, int k, vf w[4])
+INLINE const float *weights_from(const struct points *t, int first)
+{
+    return t->weight + first;
+}
+
+INLINE void weights_at(const float *from, int padded, int k, vf w[4])
 {
     for (int c = 0; c < 4; c++)
-        w[c] = vset(t->weight[c * t->padded + k]);
+        w[c] = vset(from[c * padded + k]);
 }
 #endif
 
@@ -152,14 +163,18 @@ INLINE void gather(const struct points *t, int first, const int points, const fl
                    const size_t pixel, const size_t row, const int vectors, float scale,
                    float *out)
 {
+    const int32_t *corner = t->corner + first;
+    const float *weight = weights_from(t, first);
     vf a[2][4];
+    /* One base each: else every point of the unrolled loop gets a pointer of its own. */
+    __asm__("" : "+r"(corner), "+r"(weight));
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++)
         a[v][0] = a[v][1] = a[v][2] = a[v][3] = (vf){0};
     for (int k = 0; k < points; k++) {
-        const float *up = value + t->corner[first + k], *down = up + row;
+        const float *up = value + corner[k], *down = up + row;
         vf w[4];
-        weights_at(t, first + k, w);
+        weights_at(weight, t->padded, k, w);
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             a[v][0] += vload(up + v * LANES) * w[0];
@@ -182,7 +197,7 @@ static void gather_any(const struct points *t, int first, int points, const floa
         for (int k = first; k < first + points; k++) {
             const float *up = value + t->corner[k] + c, *down = up + row;
             vf w[4];
-            weights_at(t, k, w);
+            weights_at(weights_from(t, 0), t->padded, k, w);
             sum += up[0] * w[0][0] + up[pixel] * w[1][0] + down[0] * w[2][0] + down[pixel] * w[3][0];
         }
         out[c] = sum * scale;
