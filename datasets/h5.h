@@ -78,4 +78,14 @@ bool h5_write_attr_double(struct h5_file *f, const char *name, double value, str
 bool h5_write_attr_string(struct h5_file *f, const char *name, const char *value,
                           struct error *e);
 
+/* The same for an object: a dataset, or a group, which is made when missing. */
+bool h5_write_object_int(struct h5_file *f, const char *object, const char *name, int64_t value,
+                         struct error *e);
+bool h5_write_object_ints(struct h5_file *f, const char *object, const char *name,
+                          const int *value, int count, struct error *e);
+bool h5_write_object_double(struct h5_file *f, const char *object, const char *name, double value,
+                            struct error *e);
+bool h5_write_object_string(struct h5_file *f, const char *object, const char *name,
+                            const char *value, struct error *e);
+
 #endif

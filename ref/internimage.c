@@ -88,8 +88,8 @@ static struct node *unshared_projection(struct graph *g, struct node *value, str
 
 /* The DCNv3 layer: a projection, the offset branch and its two linear layers, the operator,
  * and the projection out. */
-static struct node *dcnv3_module(struct graph *g, struct node *x,
-                                 const struct internimage_config *c, int channels, int groups)
+struct node *dcnv3_module(struct graph *g, struct node *x, const struct internimage_config *c,
+                          int channels, int groups)
 {
     const struct dcn_shape d = dcn_shape(c, channels, groups);
     const bool constant = c->fixed_offsets && c->modulation == MODULATION_NONE;

@@ -43,6 +43,11 @@ bool internimage_check(const struct internimage_config *c, struct error *e);
 struct graph *internimage_graph(const struct internimage_config *c, int batch, int height,
                                 int width, struct error *e);
 
+/* One DCNv3 layer alone, named "dcn.<...>"; of the configuration only what is the layer's
+ * counts. NULL with g->error filled when it is impossible. */
+struct node *dcnv3_module(struct graph *g, struct node *x, const struct internimage_config *c,
+                          int channels, int groups);
+
 /* --- stacking and scaling rules (paper, section 3.2) ------------------------ */
 
 /* AABA: C_i = 2^(i-1) C1, G_i = C_i / C', L1 = L2 = L4, L1 <= L3. Fills channels,

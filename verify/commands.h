@@ -6,6 +6,7 @@
 #include "ref/error.h"
 
 int cmd_verify(int argc, char **argv, struct error *e);
+int cmd_vectors(int argc, char **argv, struct error *e);
 int cmd_convert(int argc, char **argv, struct error *e);
 int cmd_bench(int argc, char **argv, struct error *e);
 int cmd_tables(int argc, char **argv, struct error *e);

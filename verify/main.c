@@ -11,6 +11,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"verify", cmd_verify, "the reference and PyTorch against the double reference, one table"},
+    {"vectors", cmd_vectors, "a conformance suite for ports in any language; how good a suite is"},
     {"convert", cmd_convert, "offsets and masks between the conventions of DCNv2, DCNv3, DCNv4"},
     {"bench", cmd_bench, "speed: milliseconds, share of this machine's peak, time per step"},
     {"tables", cmd_tables, "the paper's tables, recomputed: tables params, sharing, ..."},
