@@ -1,5 +1,6 @@
 #include "plugin_verify.h"
 #include "dcn_case.h"
+#include "plugin_mistake.h"
 #include "plugin_run.h"
 
 #include "verify/json.h"
@@ -37,6 +38,7 @@ struct session {
     struct plugin plugin;
     struct h5_file *file;
     struct findings found;
+    struct plugin_votes votes;
     struct line *line;
     int lines, room;
     struct error *error;
@@ -62,8 +64,8 @@ static struct line *new_line(struct session *s, const char *unit, enum direction
     return l;
 }
 
-static bool judge(struct session *s, const struct line *l, const struct plugin_result *r,
-                  double condition)
+static bool judge(struct session *s, const struct line *l, const struct pair *p,
+                  const struct plugin_result *r, double condition)
 {
     for (int i = 0; i < r->tensors; i++) {
         struct finding f = {.direction = l->direction, .condition = condition, .has_opt = true};
@@ -73,6 +75,9 @@ static bool judge(struct session *s, const struct line *l, const struct plugin_r
         f.opt = measure32(r->count[i], r->value[i], r->truth[i], NULL, NULL);
         f.ref32_limit = 1;              /* the reference is judged by `verify` itself */
         if (!findings_add(&s->found, &f, s->error))
+            return false;
+        if (l->direction == FORWARD && !f.pass
+            && !plugin_vote(&s->votes, p, r->value[i], f.torch32_limit, s->error))
             return false;
     }
     return true;
@@ -92,7 +97,7 @@ static bool run_direction(struct session *s, const char *unit, const struct pair
     l->ref = r.ref;
     l->opt = r.opt;
     memcpy(l->how, r.how, sizeof l->how);
-    bool ok = r.outcome != PLUGIN_RAN || judge(s, l, &r, condition);
+    bool ok = r.outcome != PLUGIN_RAN || judge(s, l, p, &r, condition);
     l->count = s->found.count - l->first;
     plugin_result_free(&r);
     return ok;
@@ -263,6 +268,17 @@ static struct tally count(const struct session *s)
     return t;
 }
 
+static void print_mistake(const struct session *s)
+{
+    char text[300];
+    int votes;
+    if (plugin_verdict(&s->votes, text, sizeof text, &votes))
+        printf("what it does: %s\n    reproduces %d of %d failed forward cases to within rounding\n",
+               text, votes, s->votes.examined);
+    else if (s->votes.examined)
+        printf("no wrong convention of the catalogue reproduces its results\n");
+}
+
 static void print_text(const struct session *s)
 {
     struct table t = {0};
@@ -277,6 +293,7 @@ static void print_text(const struct session *s)
            "%g envelopes (what float32 costs the reference, at least %.1e).\n", ENVELOPE_K,
            ENVELOPE_FLOOR);
     print_failures(s);
+    print_mistake(s);
     printf("%d passed, %d failed, %d SKIPPED (not exported, or declined by the plug-in)\n",
            n.passed, n.failed, n.skipped);
     if (n.first)
@@ -293,6 +310,10 @@ static void print_json(const struct session *s)
     json_int(&j, "passed", n.passed);
     json_int(&j, "failed", n.failed);
     json_int(&j, "skipped", n.skipped);
+    char mistake[300];
+    int votes;
+    if (plugin_verdict(&s->votes, mistake, sizeof mistake, &votes))
+        json_string(&j, "mistake", mistake);
     json_open(&j, "cases", '[');
     for (int i = 0; i < s->lines; i++) {
         const struct line *l = &s->line[i];

@@ -80,6 +80,14 @@ static void a_line_says_how_to_repeat_it(void **state)
                     "pairs swapped"), 1, "1 passed, 1 failed");
 }
 
+static void the_mistake_is_named(void **state)
+{
+    (void)state;
+    must_say(verify(built("plugin_wrong.so"), CASES, "pairs swapped"), 1, "what it does: XY01, ");
+    must_say(verify(built("plugin_wrong.so"), CASES, "slightly off"), 1,
+             "no wrong convention of the catalogue reproduces");
+}
+
 static void what_was_not_run_is_not_a_pass(void **state)
 {
     (void)state;
@@ -141,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_right_one_passes), cmocka_unit_test(mistakes_are_found),
         cmocka_unit_test(a_line_says_how_to_repeat_it),
+        cmocka_unit_test(the_mistake_is_named),
         cmocka_unit_test(what_was_not_run_is_not_a_pass),
         cmocka_unit_test(what_is_no_plugin_is_refused), cmocka_unit_test(children_are_watched),
     };
