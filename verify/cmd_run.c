@@ -1,13 +1,23 @@
-/* internimage run: one image through a model, the best classes printed. */
+/* internimage run: one image through a model, the best classes printed; or every activation
+ * to a file. */
 #include "commands.h"
+#include "golden.h"
 #include "options.h"
+#include "progress.h"
 
 #include "datasets/image.h"
+#include "datasets/weights_file.h"
 #include "opt/internimage.h"
+#include "verify/port/dump.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+struct run_arguments {
+    const char *weights, *image, *golden, *dump, *type;
+    bool nchw;
+};
 
 static void print_best(const float *logits, int classes, int count)
 {
@@ -50,20 +60,65 @@ static bool run(const char *weights, const char *image, struct error *e)
     return ok;
 }
 
+/* --- every activation, by the reference ----------------------------------------------- */
+
+static bool dump_golden(const char *golden, const char *path, struct dump_options o,
+                        struct error *e)
+{
+    struct golden_start s;
+    bool ok = golden_start(golden, &s, e)
+           && dump_write(s.graph, s.param, s.image, path, o, e);
+    golden_start_free(&s);
+    return ok;
+}
+
+static bool dump_image(const char *weights, const char *image, const char *path,
+                       struct dump_options o, struct error *e)
+{
+    int height, width;
+    struct internimage_config c;
+    float *x = image_read(image, &height, &width, e);
+    struct graph *g = x && weights_config(weights, &c, e)
+                    ? internimage_graph(&c, 1, height, width, e) : NULL;
+    float **param = g ? weights_new(g, e) : NULL;
+    bool ok = param && weights_read(weights, g, param, e) && dump_write(g, param, x, path, o, e);
+    if (g)
+        weights_free(g, param);
+    graph_free(g);
+    free(x);
+    return ok;
+}
+
+static bool dump(const struct run_arguments *a, struct error *e)
+{
+    struct dump_options o = {.progress = progress, .nchw = a->nchw};
+    if (a->type && !number_find(a->type, &o.type))
+        return fail(e, EXIT_USAGE, "--dtype is fp32, fp16 or bf16, not '%s'", a->type);
+    bool ok = a->golden ? dump_golden(a->golden, a->dump, o, e)
+                        : dump_image(a->weights, a->image, a->dump, o, e);
+    progress_end();
+    return ok;
+}
+
 int cmd_run(int argc, char **argv, struct error *e)
 {
-    const char *weights = NULL, *image = "datasets/photo/astronaut_224.ppm";
+    struct run_arguments a = {.image = "datasets/photo/astronaut_224.ppm"};
     const struct option_spec spec[] = {
-        {"--weights", &weights, NULL, "HDF5 weight file (convert_checkpoint.py, or `weights`)"},
-        {"--image", &image, NULL, "8-bit PPM (default datasets/photo/astronaut_224.ppm)"},
+        {"--weights", &a.weights, NULL, "HDF5 weight file (convert_checkpoint.py, or `weights`)"},
+        {"--image", &a.image, NULL, "8-bit PPM (default datasets/photo/astronaut_224.ppm)"},
+        {"--golden", &a.golden, NULL, "instead of both: a golden file's weights and image"},
+        {"--dump", &a.dump, NULL, "write every activation to VALUE (.h5 or .npz), by the reference"},
+        {"--dtype", &a.type, NULL, "with --dump: values kept in fp32 (default), fp16 or bf16"},
+        {"--nchw", NULL, &a.nchw, "with --dump: images as [N,C,H,W]"},
         {0},
     };
-    int plain = options_parse(argc, argv, spec, "internimage run --weights FILE [--image PPM]", e);
+    int plain = options_parse(argc, argv, spec,
+                              "internimage run --weights FILE [--image PPM] [--dump FILE]", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
-    if (plain > 0 || !weights) {
-        fail(e, EXIT_USAGE, "give --weights FILE");
+    if (plain > 0 || !a.weights == !a.golden || (a.golden && !a.dump)) {
+        fail(e, EXIT_USAGE, "give --weights FILE, or --golden FILE and --dump FILE");
         return EXIT_USAGE;
     }
-    return run(weights, image, e) ? EXIT_MATCH : EXIT_USAGE;
+    return (a.dump ? dump(&a, e) : run(a.weights, a.image, e)) ? EXIT_MATCH : EXIT_USAGE;
 }

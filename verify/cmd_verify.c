@@ -4,13 +4,13 @@
 #include "json.h"
 #include "options.h"
 #include "port/plugin_verify.h"
+#include "progress.h"
 #include "table.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 struct verify_options {
     const char *goldens, *isa, *filter, *only, *plugin;
@@ -19,30 +19,6 @@ struct verify_options {
 
 /* How much of a table is put into one line. */
 enum detail { PER_OP, PER_CASE, PER_TENSOR };
-
-/* --- progress on stderr ------------------------------------------------------- */
-
-static void progress(const char *unit, int done, int total)
-{
-    static struct timespec last;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (!isatty(STDERR_FILENO) && done != total)
-        return;
-    if (now.tv_sec == last.tv_sec && now.tv_nsec - last.tv_nsec < 200000000 && done != total)
-        return;
-    last = now;
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r\033[K%s %d/%d", unit, done, total);
-    else if (total > 1)
-        fprintf(stderr, "ran %s: %d nodes\n", unit, total);
-}
-
-static void progress_end(void)
-{
-    if (isatty(STDERR_FILENO))
-        fputs("\r\033[K", stderr);
-}
 
 /* --- the table ---------------------------------------------------------------- */
 

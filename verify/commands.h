@@ -9,6 +9,7 @@ int cmd_verify(int argc, char **argv, struct error *e);
 int cmd_vectors(int argc, char **argv, struct error *e);
 int cmd_convert(int argc, char **argv, struct error *e);
 int cmd_bench(int argc, char **argv, struct error *e);
+int cmd_compare(int argc, char **argv, struct error *e);
 int cmd_tables(int argc, char **argv, struct error *e);
 int cmd_run(int argc, char **argv, struct error *e);
 int cmd_plot(int argc, char **argv, struct error *e);

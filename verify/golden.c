@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-static bool check_format(struct h5_file *f, const char *path, char *kind, size_t size,
-                         struct error *e)
+bool golden_kind(struct h5_file *f, const char *path, char *kind, size_t size, struct error *e)
 {
     char format[64];
     int64_t version;
@@ -27,7 +26,7 @@ bool golden_verify(const char *path, const struct golden_options *o, struct find
     struct h5_file *f = h5_open(path, e);
     if (!f)
         return false;
-    bool ok = check_format(f, path, kind, sizeof kind, e);
+    bool ok = golden_kind(f, path, kind, sizeof kind, e);
     if (ok && !strcmp(kind, "ops"))
         ok = golden_ops(f, path, o, found, e);
     else if (ok && !strcmp(kind, "model"))

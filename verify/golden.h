@@ -6,6 +6,7 @@
 #include "verify/finding.h"
 
 #include "datasets/h5.h"
+#include "ref/internimage.h"
 #include "ref/ref.h"
 
 struct golden_options {
@@ -25,6 +26,29 @@ bool golden_ops(struct h5_file *f, const char *path, const struct golden_options
                 struct findings *found, struct error *e);
 bool golden_model(struct h5_file *f, const char *path, const struct golden_options *o,
                   struct findings *found, struct error *e);
+
+/* Format, version and kind ("ops", "model") of the file. */
+bool golden_kind(struct h5_file *f, const char *path, char *kind, size_t size, struct error *e);
+/* What a model's file starts from: the graph of its configuration at the size of its input,
+ * with its name for people. NULL when the file is bad. */
+struct graph *golden_graph(struct h5_file *f, const char *path, char *name, size_t size,
+                           struct internimage_config *c, struct error *e);
+/* Every parameter, from the file or from the seeded generator, one after the other;
+ * `values` is valid during the call. */
+bool golden_params(struct h5_file *f, const struct graph *g,
+                   bool (*take)(void *context, int index, const float *values), void *context,
+                   struct error *e);
+
+/* The same read as a whole: what a run needs. */
+struct golden_start {
+    char model[64];
+    struct internimage_config config;
+    struct graph *graph;
+    float **param;              /* [graph->params] */
+    float *image;               /* [N,3,H,W] */
+};
+bool golden_start(const char *path, struct golden_start *s, struct error *e);
+void golden_start_free(struct golden_start *s);
 
 struct pair;
 /* Runs the fast side on every ISA and compares each value it leaves behind. */

@@ -1,10 +1,6 @@
 /* A model's golden file: every activation and every gradient it holds. */
 #include "golden.h"
 
-#include "datasets/config_file.h"
-#include "ref/weights.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,53 +13,10 @@ struct model {
     struct findings *found;
 };
 
-/* What a graph may need; beyond this a file is nonsense or an attack. */
-#define MOST_VALUES 8e9
-
-static struct graph *build(struct model *m, struct error *e)
+static bool take_param(void *context, int index, const float *values)
 {
-    struct internimage_config c;
-    struct h5_info in;
-    struct error why = {0};
-    if (!h5_attr_string(m->file, "", "model", m->name, sizeof m->name, e)
-        || !config_read(m->file, m->path, &c, e) || !h5_describe(m->file, "", "input", &in, e))
-        return NULL;
-    if (in.rank != 4 || in.dim[1] != 3 || in.dim[0] > 4096 || in.dim[2] > 16384
-        || in.dim[3] > 16384) {
-        fail(e, EXIT_BAD_FILE, "%s: the input must be [N,3,H,W], at most 4096x3x16384x16384",
-             m->path);
-        return NULL;
-    }
-    struct graph *g = internimage_graph(&c, (int)in.dim[0], (int)in.dim[2], (int)in.dim[3], &why);
-    if (g && (double)graph_activation_values(g) + (double)graph_parameters(g) <= MOST_VALUES)
-        return g;
-    fail(e, EXIT_BAD_FILE, "%s: %s", m->path, g ? "the model is too large to run" : why.text);
-    graph_free(g);
-    return NULL;
-}
-
-/* From the file, or from the seeded generator. */
-static bool set_params(struct model *m, struct error *e)
-{
-    int64_t seed = 0;
-    bool stored = m->pair.graph->params
-               && h5_has(m->file, "params", m->pair.graph->param[0].key);
-    if (!stored && !h5_attr_int(m->file, "", "seed", &seed, e))
-        return false;
-    for (int i = 0; i < m->pair.graph->params; i++) {
-        const struct param *p = &m->pair.graph->param[i];
-        float *values = malloc((size_t)shape_count(&p->shape) * sizeof *values);
-        bool ok = values || fail(e, EXIT_USAGE, "out of memory for parameter %s", p->key);
-        if (ok && stored)
-            ok = param_read(m->file, "params", p, values, e);
-        else if (ok)
-            seeded_parameter(p, (uint64_t)seed, values);
-        if (ok)
-            pair_set_param(&m->pair, i, values);
-        free(values);
-        if (!ok)
-            return false;
-    }
+    struct model *m = context;
+    pair_set_param(&m->pair, index, values);
     return true;
 }
 
@@ -192,8 +145,9 @@ bool golden_model(struct h5_file *f, const char *path, const struct golden_optio
     struct model m = {.file = f, .path = path, .options = o, .found = found};
     if (o->only)
         return true;            /* one op case is asked for */
-    struct graph *g = build(&m, e);
-    bool ok = g && pair_new(&m.pair, g, e) && set_params(&m, e) && run(&m, e);
+    struct internimage_config config;
+    struct graph *g = golden_graph(f, path, m.name, sizeof m.name, &config, e);
+    bool ok = g && pair_new(&m.pair, g, e) && golden_params(f, g, take_param, &m, e) && run(&m, e);
     pair_free(&m.pair);
     return ok;
 }

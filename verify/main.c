@@ -15,6 +15,7 @@ static const struct {
     {"convert", cmd_convert, "offsets and masks between the conventions of DCNv2, DCNv3, DCNv4"},
     {"bench", cmd_bench, "speed: milliseconds, share of this machine's peak, time per step"},
     {"tables", cmd_tables, "the paper's tables, recomputed: tables params, sharing, ..."},
+    {"compare", cmd_compare, "a port's tensors against a golden model: the first wrong layer"},
     {"run", cmd_run, "one image through a model, the best classes"},
     {"plot", cmd_plot, "numbers behind the figures: plot sampling"},
     {"weights", cmd_weights, "a weight file from the seeded generator"},
