@@ -22,8 +22,11 @@ struct compared {
 
 enum { PICTURE_BINS = 60, PICTURE_BINS_FIRST = -50 };
 
-/* The error of the first divergent layer, for pictures and for the sentence about it. */
+/* The error of the first divergent layer, of the last one when there is none: for pictures and
+ * for the sentence about it. */
 struct error_picture {
+    const struct node *node;    /* NULL: nothing was compared */
+    double limit;               /* its limit, over the rms */
     int height, width;          /* 0: no image */
     double *map;                /* [height, width]: rms of the single error over batch, channels */
     double border, interior;    /* rms over the outermost ring of pixels, and the others */

@@ -90,7 +90,8 @@ void report_json(const struct report *r)
     json_number(&j, "seconds", r->seconds);
     json_open(&j, "layers", '[');
     for (int i = 0; i < c->count; i++)
-        json_layer(&j, r, &c->item[i]);
+        if (c->item[i].node->op != OP_to_nhwc)      /* PyTorch has no such module */
+            json_layer(&j, r, &c->item[i]);
     json_close(&j, ']');
     json_close(&j, '}');
 }

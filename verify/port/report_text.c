@@ -48,12 +48,12 @@ static void where_sentence(const struct report *r, const struct compared *x, cha
     const struct layer_error *l = telling(x);
     const struct error_picture *pic = &r->result->picture;
     int used = snprintf(text, (size_t)size, "; at %s expected %.6g, found %.6g; %.3g %% of its values "
-                        "are off by more than that",
+                        "are beyond the limit",
                         index_text(&x->node->shape, l->worst_at, at, sizeof at), l->expected,
                         l->found, 100 * l->violating);
-    if (x->node->id == r->result->first && pic->height && pic->interior + pic->border > 0
-        && !(pic->border < 10 * pic->interior) && used < size)
-        used += snprintf(text + used, (size_t)(size - used), ", mostly at the border");
+    if (pic->node == x->node && pic->interior > 0 && pic->border > 2 * pic->interior && used < size)
+        used += snprintf(text + used, (size_t)(size - used), ", %.2g times as much at the border of "
+                         "the image as inside", pic->border / pic->interior);
     if (x->span > 1 && used < size)
         snprintf(text + used, (size_t)(size - used), "; MINE holds no input of it: the error is "
                  "that of %d layers, this one and those before it", x->span);
@@ -105,9 +105,17 @@ struct report_worst report_worst(const struct report *r)
 
 /* --- the table ---------------------------------------------------------------------- */
 
+/* An error over its envelope, short also when it is enormous. */
+static const char *ratio(const struct layer_error *l, char *buffer, size_t size)
+{
+    const double times = l->m.rel_rms / l->envelope;
+    snprintf(buffer, size, times < 1000 ? "%.2f" : "%.1e", times);
+    return buffer;
+}
+
 static void print_row(struct table *t, const struct report *r, const struct compared *x)
 {
-    char at[64], nonfinite[96] = "-";
+    char at[64], nonfinite[96] = "-", run_ratio[24], own_ratio[24];
     const struct shape *shape = &x->node->shape;
     const struct layer_error *own = &x->single, *run = &x->entire;
     const char *first = x->node->id == r->result->first ? "FIRST" : x->pass ? "" : "FAIL";
@@ -119,9 +127,10 @@ static void print_row(struct table *t, const struct report *r, const struct comp
     if (own->nonfinite)
         snprintf(nonfinite, sizeof nonfinite, "%lld %s", (long long)own->nonfinite,
                  index_text(shape, own->nonfinite_at, at, sizeof at));
-    table_row(t, "%s|%s|%.1e|%.2f|%.1e|%.2f|%.1e|%s|%.3g|%.7f|%.3g|%s|%s%s", x->node->name,
-              ref64_op_row(x->node->op)->name, run->m.rel_rms, run->m.rel_rms / run->envelope,
-              own->m.rel_rms, own->m.rel_rms / own->envelope, own->m.max_abs,
+    table_row(t, "%s|%s|%.1e|%s|%.1e|%s|%.1e|%s|%.3g|%.7f|%.3g|%s|%s%s", x->node->name,
+              ref64_op_row(x->node->op)->name, run->m.rel_rms,
+              ratio(run, run_ratio, sizeof run_ratio), own->m.rel_rms,
+              ratio(own, own_ratio, sizeof own_ratio), own->m.max_abs,
               index_text(shape, own->m.max_at, at, sizeof at), own->m.max_ulp, own->cosine,
               100 * own->violating, nonfinite, first, x->span > 1 ? " (inputs missing)" : "");
 }
