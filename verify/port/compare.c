@@ -104,26 +104,29 @@ static int span_of(const struct comparison *c, const struct port *p, const struc
 
 /* One of the two errors of a layer. */
 struct measuring {
-    int64_t count;
+    const struct shape *shape;
     const double *mine, *truth;
     const float *honest;
     enum number type;
+    bool own;                   /* single: from the port's own inputs */
     struct layer_error *result;
 };
 
 static void measure_one(void *context)
 {
     const struct measuring *m = context;
-    *m->result = layer_error_of(m->count, m->mine, m->truth, m->honest, m->type);
+    *m->result = layer_error_of(shape_count(m->shape), m->mine, m->truth, m->honest, m->type);
+    if (m->own)
+        layer_error_judge_gain(m->result, m->shape, m->truth, m->honest, m->type);
 }
 
 static void measure(const struct work *w, struct compared *x, const double *mine)
 {
     const struct lanes *l = &w->lanes;
     const int id = x->node->id;
-    const int64_t count = shape_count(&x->node->shape);
-    struct measuring run = {count, mine, l->run64[id], l->run32[id], w->type, &x->entire};
-    struct measuring own = {count, mine, l->own64[id], l->own32[id], w->type, &x->single};
+    const struct shape *s = &x->node->shape;
+    struct measuring run = {s, mine, l->run64[id], l->run32[id], w->type, false, &x->entire};
+    struct measuring own = {s, mine, l->own64[id], l->own32[id], w->type, true, &x->single};
     tasks_run((struct task[]){{measure_one, &run}, {measure_one, &own}}, 2);
     x->pass = x->entire.pass && x->single.pass;
 }

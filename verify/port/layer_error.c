@@ -5,7 +5,7 @@
 
 static void add_extras(struct layer_error *l, int64_t count, const double *x, const double *truth)
 {
-    double dot = 0, x_square = 0, limit = l->limit * l->rms;
+    double dot = 0, along = 0, x_square = 0, limit = l->limit * l->rms;
     int64_t violating = 0;
     l->nonfinite_at = -1;
     for (int64_t i = 0; i < count; i++) {
@@ -17,6 +17,7 @@ static void add_extras(struct layer_error *l, int64_t count, const double *x, co
         }
         const double off = fabs(x[i] - truth[i]);
         dot += x[i] * truth[i];
+        along += (x[i] - truth[i]) * truth[i];
         x_square += x[i] * x[i];
         violating += off > limit;
         if (off > 0)
@@ -24,13 +25,14 @@ static void add_extras(struct layer_error *l, int64_t count, const double *x, co
     }
     l->cosine = x_square > 0 && l->m.truth_square > 0 ? dot / sqrt(x_square * l->m.truth_square)
               : x_square == l->m.truth_square;
+    l->gain = l->m.truth_square > 0 ? along / l->m.truth_square : 0;
     l->violating = (double)violating / (double)(count ? count : 1);
 }
 
 struct layer_error layer_error_of(int64_t count, const double *x, const double *truth,
                                   const float *honest, enum number type)
 {
-    struct layer_error l = {.m = measure64(count, x, truth, NULL, NULL)};
+    struct layer_error l = {.m = measure64(count, x, truth, NULL, NULL), .gain_limit = INFINITY};
     struct metrics own = measure32(count, honest, truth, NULL, NULL);
     l.m.max_ulp *= FLOAT_UNIT / number_unit(type);
     /* Where the honest one overflows there is nothing to be measured against: then what it
@@ -39,13 +41,42 @@ struct layer_error layer_error_of(int64_t count, const double *x, const double *
     l.rms = l.m.count ? sqrt(l.m.truth_square / (double)l.m.count) : 0;
     const double lost = sqrt(own.error_square / finite) / (l.rms > 0 ? l.rms : 1);
     l.envelope = fmax(lost, number_floor(type));
-    l.limit = ENVELOPE_K * l.envelope;
+    l.limit = l.replay_limit = ENVELOPE_K * l.envelope;
     l.pass = l.m.bad == 0 && l.m.rel_rms <= l.limit;
     add_extras(&l, count, x, truth);
     l.worst_at = l.m.bad ? l.m.bad_at : l.m.max_at;
     l.expected = truth[l.worst_at];
     l.found = x[l.worst_at];
     return l;
+}
+
+/* --- the gain ------------------------------------------------------------------------ */
+
+/* <x - truth, truth> / <truth, truth> */
+static double gain_of(int64_t count, const float *x, const double *truth)
+{
+    double along = 0, square = 0;
+    for (int64_t i = 0; i < count; i++)
+        if (isfinite(x[i]) && isfinite(truth[i])) {
+            along += (x[i] - truth[i]) * truth[i];
+            square += truth[i] * truth[i];
+        }
+    return square > 0 ? along / square : 0;
+}
+
+/* Rounding errors of one row (a norm's statistics) or of one channel (a folded weight) may
+ * have a direction in common: the rows, or the channels, are independent of each other. */
+void layer_error_judge_gain(struct layer_error *l, const struct shape *s, const double *truth,
+                            const float *honest, enum number type)
+{
+    const double independent = fmin((double)shape_rows(s), (double)shape_last(s));
+    const double chance = fmax(fabs(gain_of(shape_count(s), honest, truth)),
+                               l->envelope / sqrt(independent));
+    l->gain_limit = ENVELOPE_K * fmax(chance, number_unit(type) / 2);
+    if (!l->pass || fabs(l->gain) <= l->gain_limit)
+        return;
+    l->pass = false;
+    l->replay_limit = 2 * sqrt(fmax(l->m.rel_rms * l->m.rel_rms - l->gain * l->gain, 0));
 }
 
 const char *index_text(const struct shape *s, int64_t at, char *buffer, int size)

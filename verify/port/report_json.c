@@ -25,6 +25,8 @@ static void json_error(struct json *j, const char *key, const struct node *n,
     json_number(j, "rel_rms", l->m.rel_rms);
     json_number(j, "envelope", l->envelope);
     json_number(j, "limit", l->limit);
+    json_number(j, "gain", l->gain);
+    json_number(j, "gain_limit", l->gain_limit);
     json_number(j, "max_abs", l->m.max_abs);
     json_shape(j, "max_at", &n->shape, l->m.max_at);
     json_number(j, "expected", l->expected);

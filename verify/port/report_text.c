@@ -74,6 +74,10 @@ const char *report_sentence(const struct report *r, const struct compared *x, ch
     else if (l->m.bad)
         used = snprintf(text, (size_t)size, "%s (%s): NaN or Inf disagree at %lld places",
                         x->node->name, op, (long long)l->m.bad);
+    else if (l->m.rel_rms <= l->limit)
+        used = snprintf(text, (size_t)size, "%s (%s): its values are %.2g times too %s throughout, "
+                        "where rounding leaves %.2g (a constant, such as eps?)", x->node->name, op,
+                        fabs(l->gain), l->gain < 0 ? "small" : "large", l->gain_limit);
     else
         used = snprintf(text, (size_t)size, "%s (%s): %s error is %.2g of the rms, %.3g times what "
                         "%s rounding costs here (limit %g)", x->node->name, op,
@@ -119,6 +123,7 @@ static void print_row(struct table *t, const struct report *r, const struct comp
     const struct shape *shape = &x->node->shape;
     const struct layer_error *own = &x->single, *run = &x->entire;
     const char *first = x->node->id == r->result->first ? "FIRST" : x->pass ? "" : "FAIL";
+    const bool gain = fabs(own->gain) > own->gain_limit && own->m.rel_rms <= own->limit;
     if (x->layer.state == PORT_WRONG_SHAPE) {
         table_row(t, "%s|%s|-|-|-|-|-|-|-|-|-|-|%s shape", x->node->name,
                   ref64_op_row(x->node->op)->name, first);
@@ -127,19 +132,21 @@ static void print_row(struct table *t, const struct report *r, const struct comp
     if (own->nonfinite)
         snprintf(nonfinite, sizeof nonfinite, "%lld %s", (long long)own->nonfinite,
                  index_text(shape, own->nonfinite_at, at, sizeof at));
-    table_row(t, "%s|%s|%.1e|%s|%.1e|%s|%.1e|%s|%.3g|%.7f|%.3g|%s|%s%s", x->node->name,
+    table_row(t, "%s|%s|%.1e|%s|%.1e|%s|%.1e|%s|%.3g|%.7f|%.3g|%s|%s%s%s", x->node->name,
               ref64_op_row(x->node->op)->name, run->m.rel_rms,
               ratio(run, run_ratio, sizeof run_ratio), own->m.rel_rms,
               ratio(own, own_ratio, sizeof own_ratio), own->m.max_abs,
               index_text(shape, own->m.max_at, at, sizeof at), own->m.max_ulp, own->cosine,
-              100 * own->violating, nonfinite, first, x->span > 1 ? " (inputs missing)" : "");
+              100 * own->violating, nonfinite, first, gain ? " (gain)" : "",
+              x->span > 1 ? " (inputs missing)" : "");
 }
 
 static double badness(const struct compared *x)
 {
     if (x->layer.state == PORT_WRONG_SHAPE)
         return INFINITY;
-    return fmax(x->single.m.rel_rms / x->single.limit, x->entire.m.rel_rms / x->entire.limit);
+    return fmax(fmax(x->single.m.rel_rms / x->single.limit, x->entire.m.rel_rms / x->entire.limit),
+                fabs(x->single.gain) / x->single.gain_limit);
 }
 
 /* Least badness that is still among the worst. */
@@ -206,7 +213,7 @@ static void print_matching(const struct report *r, bool all)
         printf("%s\n", shown > NAMES_SHOWN && !all ? " ..." : "");
 }
 
-static void print_forecast(const struct report *r, const struct report_worst *w)
+static void print_forecast(const struct report_worst *w)
 {
     const double most = number_largest(NUMBER_F16);
     if (w->overflow)
@@ -216,7 +223,6 @@ static void print_forecast(const struct report *r, const struct report_worst *w)
         printf("float16 would hold: the largest |x| is %.4g, in %s (%.0f times below 65504)\n",
                w->largest->largest, w->largest->node->name,
                w->largest->largest > 0 ? most / w->largest->largest : most);
-    (void)r;
 }
 
 static void print_verdict(const struct report *r)
@@ -246,6 +252,6 @@ void report_text(const struct report *r, bool all)
            number_name(r->type), number_floor(r->type), ENVELOPE_K);
     printf("Smallest tolerance that would pass, as run: %.3g envelopes, atol %.2e or rtol %.2e\n",
            w.entire, w.atol, w.rtol);
-    print_forecast(r, &w);
+    print_forecast(&w);
     print_verdict(r);
 }
