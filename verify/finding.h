@@ -33,6 +33,11 @@ struct findings {
 bool findings_add(struct findings *list, struct finding *f, struct error *e);
 void findings_free(struct findings *list);
 
+/* "pico  gradient of input: ref32 1e-7 (limit 2e-7), ..." */
+const char *finding_text(const struct finding *f, char *text, int size);
+/* One test case per tensor. */
+bool findings_junit(const struct findings *list, const char *path, struct error *e);
+
 /* Bound on ref32's relative error: a chain of rounded sums with `terms` terms in
  * all; independent roundings add up in quadrature. 16 covers a handful of
  * operations around the sum, 4 the spread between the typical and a bad case. */

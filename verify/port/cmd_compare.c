@@ -32,6 +32,14 @@ static int report(const struct report *r, const struct compare_arguments *a, str
     return r->result->failed ? EXIT_MISMATCH : EXIT_MATCH;
 }
 
+/* What another command needs to read MINE the same way. */
+static void options_text(const struct compare_arguments *a, char *text, size_t size)
+{
+    snprintf(text, size, "%s%s%s%s%s%s", a->map ? " --map " : "", a->map ? a->map : "",
+             a->prefix ? " --prefix " : "", a->prefix ? a->prefix : "",
+             a->type ? " --dtype " : "", a->type ? a->type : "");
+}
+
 static int compare(const char *golden, const char *mine, const struct compare_arguments *a,
                    struct error *e)
 {
@@ -48,8 +56,10 @@ static int compare(const char *golden, const char *mine, const struct compare_ar
         port_close(p);
         return (int)e->code;
     }
-    struct report r = {.golden = golden, .mine = mine, .port = p, .result = &c, .type = o.type,
-                       .seconds = now() - start};
+    char options[1024];
+    options_text(a, options, sizeof options);
+    struct report r = {.golden = golden, .mine = mine, .options = options, .port = p, .result = &c,
+                       .type = o.type, .seconds = now() - start};
     int code = report(&r, a, e);
     compare_free(&c);
     port_close(p);

@@ -34,6 +34,7 @@ static void use_layout_attribute(struct port *p, struct port_layer *l, const str
 static void take_tensor(struct port *p, const struct node *n, int tensor, int steps)
 {
     struct port_layer *l = &p->layer[n->id];
+    p->known[tensor] = true;
     if (l->tensor >= 0)
         p->counts.spare++;
     if (l->tensor >= 0 && p->steps[n->id] <= steps)
@@ -53,15 +54,12 @@ static const struct node *node_called(const struct port *p, const char *name)
 
 static void match_all(struct port *p, const char *prefix)
 {
-    p->counts.unknown_first = -1;
     for (int i = 0; i < tensors_count(p->mine); i++) {
         char name[TENSOR_NAME_SIZE];
         int steps = match_name(tensors_info(p->mine, i)->name, prefix, name, sizeof name);
         const struct node *n = node_called(p, name);
         if (n)
             take_tensor(p, n, i, steps + (strcmp(name, n->name) != 0));
-        else if (p->counts.unknown++ == 0)
-            p->counts.unknown_first = i;
     }
 }
 
@@ -111,6 +109,12 @@ static bool count_matches(struct port *p, struct error *e)
 {
     struct port_counts *c = &p->counts;
     const struct graph *g = p->start.graph;
+    c->unknown_first = -1;
+    for (int i = tensors_count(p->mine) - 1; i >= 0; i--)
+        if (!p->known[i]) {
+            c->unknown++;
+            c->unknown_first = i;
+        }
     for (int i = 0; i < g->nodes; i++) {
         const struct port_layer *l = &p->layer[i];
         const bool needed = g->node[i]->op != OP_input && g->node[i]->op != OP_to_nhwc;
@@ -143,6 +147,9 @@ static bool read_mine(struct port *p, struct port_options o, struct error *e)
     p->mine = tensors_open(p->mine_path, e);
     if (!p->mine)
         return false;
+    p->known = calloc((size_t)tensors_count(p->mine) + 1, sizeof *p->known);
+    if (!p->known)
+        return fail(e, EXIT_USAGE, "out of memory for %d tensors", tensors_count(p->mine));
     match_all(p, o.prefix);
     return (!o.map || read_map(p, o.map, e)) && count_matches(p, e);
 }
@@ -172,6 +179,7 @@ void port_close(struct port *p)
     golden_start_free(&p->start);
     free(p->layer);
     free(p->steps);
+    free(p->known);
     free(p);
 }
 

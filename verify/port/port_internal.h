@@ -12,6 +12,7 @@ struct port {
     struct tensor_file *mine;
     struct port_layer *layer;   /* [nodes] */
     int *steps;                 /* [nodes]: match_name()'s of the tensor chosen */
+    bool *known;                /* [tensors of MINE]: a node is called so */
     struct port_counts counts;
 };
 

@@ -6,6 +6,7 @@
 
 struct report {
     const char *golden, *mine;          /* paths as given */
+    const char *options;                /* for the same file: " --map FILE", or "" */
     const struct port *port;
     const struct comparison *result;
     enum number type;

@@ -55,8 +55,8 @@ static void where_sentence(const struct report *r, const struct compared *x, cha
         used += snprintf(text + used, (size_t)(size - used), ", %.2g times as much at the border of "
                          "the image as inside", pic->border / pic->interior);
     if (x->span > 1 && used < size)
-        snprintf(text + used, (size_t)(size - used), "; MINE holds no input of it: the error is "
-                 "that of %d layers, this one and those before it", x->span);
+        snprintf(text + used, (size_t)(size - used), "; MINE lacks an input of it, so that this "
+                 "is the error of %d layers, its own and the missing ones'", x->span);
 }
 
 const char *report_sentence(const struct report *r, const struct compared *x, char *text, int size)
@@ -237,7 +237,7 @@ static void print_verdict(const struct report *r)
     printf("%d layers: %d passed, %d failed, %d of them by their own error; %.1f s\n",
            c->compared, c->compared - c->failed, c->failed, c->failed_single, r->seconds);
     if (c->first >= 0)
-        printf("next: internimage diagnose %s %s\n", r->golden, r->mine);
+        printf("next: internimage diagnose %s %s%s\n", r->golden, r->mine, r->options);
 }
 
 void report_text(const struct report *r, bool all)
