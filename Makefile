@@ -26,7 +26,7 @@ HDF5_LIBS   = $(shell pkg-config --libs hdf5 2>/dev/null || pkg-config --libs hd
 OPENMP   = -fopenmp
 # ONEDNN= builds without it; the fast side then has its own products only, and no gradients.
 ONEDNN  ?= $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1)
-LDLIBS   = $(OPENMP) $(HDF5_LIBS) $(if $(ONEDNN),-ldnnl) -lz -lpthread -lm
+LDLIBS   = $(OPENMP) $(HDF5_LIBS) $(if $(ONEDNN),-ldnnl) -lz -lcjson -lpthread -lm
 
 # ref/: files that include row.h are compiled in both precisions.
 REF_TWICE := $(shell grep -l '"row.h"' ref/*.c)
@@ -118,7 +118,7 @@ $(BUILD)/libinternimage.a: $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ)
 
 # Only the public header's functions are visible.
 $(BUILD)/libinternimage.so: $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) opt/internimage.map
-	$(Q)$(CC) -shared $(SANFLAGS) -Wl,--version-script=opt/internimage.map $(filter %.o,$^) $(LDLIBS) -o $@
+	$(Q)$(CC) -shared $(SANFLAGS) -Wl,--as-needed -Wl,--version-script=opt/internimage.map $(filter %.o,$^) $(LDLIBS) -o $@
 
 # The example, against the shared library; and the header as C++.
 example: $(PROGRAM) $(LIBRARY)
@@ -198,6 +198,13 @@ check-isa: $(KERNEL_OBJ)
 # The recorded instruction counts, after a change that is meant.
 instructions: $(PROGRAM)
 	ci/instructions --update
+
+# Programs with one kernel made slow, or rough (ci/plants.c): plant/slow-gelu.
+$(BUILD)/plant/%: ci/plants.c $(OBJECTS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) -ffunction-sections -DPLANT_$(if $(filter slow-%,$*),SLOW,ROUGH) -c $< -o $@.o
+	$(Q)$(CC) $(SANFLAGS) -Wl,--wrap=$(lastword $(subst -, ,$*))_avx2 -Wl,--gc-sections \
+	    $(filter %.o,$^) $@.o $(LDLIBS) -o $@
 
 figures: $(PROGRAM)
 	$(PROGRAM) plot sampling >$(BUILD)/sampling.txt

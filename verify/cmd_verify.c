@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "golden.h"
 #include "json.h"
+#include "numerics.h"
 #include "options.h"
 #include "port/plugin_verify.h"
 #include "progress.h"
@@ -12,8 +13,10 @@
 #include <string.h>
 #include <time.h>
 
+#define ALL_GOLDENS "datasets/goldens"
+
 struct verify_options {
-    const char *goldens, *isa, *filter, *only, *plugin;
+    const char *goldens, *isa, *filter, *only, *plugin, *against, *record;
     bool json, verbose;
 };
 
@@ -280,13 +283,15 @@ static int verdict(const struct findings *found, const struct verify_options *v,
 
 int cmd_verify(int argc, char **argv, struct error *e)
 {
-    struct verify_options v = {.goldens = "datasets/goldens"};
+    struct verify_options v = {.goldens = ALL_GOLDENS};
     const struct option_spec spec[] = {
         {"--goldens", &v.goldens, NULL, "golden file or directory (default datasets/goldens)"},
         {"--filter", &v.filter, NULL, "only cases, models or tensors whose name contains VALUE"},
         {"--case", &v.only, NULL, "only the op case with exactly this reproduction string"},
         {"--isa", &v.isa, NULL, "the fast side on generic, avx2 or avx512 alone (default: on all)"},
         {"--plugin", &v.plugin, NULL, "a shared library with your DCN operators (docs/plugins.md)"},
+        {"--against", &v.against, NULL, "also fail where an error has grown to 2 times the recorded"},
+        {"--record", &v.record, NULL, "write the errors, for --against"},
         {"--json", NULL, &v.json, "machine-readable, one object per tensor"},
         {"--verbose", NULL, &v.verbose, "one line per tensor"},
         {0},
@@ -313,7 +318,12 @@ int cmd_verify(int argc, char **argv, struct error *e)
     else if (ok)
         print_text(&found, v.verbose ? PER_TENSOR : v.filter || v.only ? PER_CASE : PER_OP,
                    (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec));
-    int code = ok ? verdict(&found, &v, e) : (int)e->code;
+    int code = ok ? verdict(&found, &v, e) : (int)e->code, lost = 0;
+    if (ok && v.record)
+        ok = numerics_write(v.record, &found, e);
+    if (ok && v.against)
+        ok = numerics_compare(v.against, &found, !v.filter && !v.only && !strcmp(v.goldens, ALL_GOLDENS), &lost, e);
+    code = !ok ? (int)e->code : lost ? EXIT_MISMATCH : code;
     findings_free(&found);
     return code;
 }

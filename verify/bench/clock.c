@@ -23,21 +23,26 @@ struct timing timing_of(double *seconds, int count)
     return (struct timing){.median = seconds[count / 2], .least = seconds[0], .repeats = count};
 }
 
-double bench_peak(const struct kernels *k, int threads)
+double bench_fma(const struct kernels *k, int threads, int64_t rounds)
 {
     double flops = 0, start = 0, seconds = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : flops)
     {
-        k->peak(1000);
+        k->peak(rounds / 1000 + 1);
 #pragma omp barrier
 #pragma omp master
         start = bench_now();
-        flops += k->peak(1000000);
+        flops += k->peak(rounds);
 #pragma omp barrier
 #pragma omp master
         seconds = bench_now() - start;
     }
     return flops / seconds;
+}
+
+double bench_peak(const struct kernels *k, int threads)
+{
+    return bench_fma(k, threads, 1000000);
 }
 
 double bench_bandwidth(int threads)

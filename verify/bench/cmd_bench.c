@@ -1,7 +1,8 @@
 /* internimage bench: what this machine can do, and how much of it a case uses; and the
  * gates that tell whether it changed. */
+#include "bench.h"
 #include "count.h"
-#include "report.h"
+#include "served.h"
 
 #include "verify/commands.h"
 #include "verify/options.h"
@@ -11,14 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct bench {
-    const char *filter;
-    struct subject_spec spec;           /* threads, batch: the most */
-    bool all_threads, all_batches;
-    enum report_format format;
-    struct measure_options measure;
-};
 
 static void print_machine(const struct bench *b, struct error *e)
 {
@@ -35,8 +28,8 @@ static void print_machine(const struct bench *b, struct error *e)
     putchar('\n');
 }
 
-static bool bench_case(const struct bench *b, const struct subject_spec *spec,
-                       struct results *list, struct error *e)
+bool bench_case(const struct bench *b, const struct subject_spec *spec, struct results *list,
+                struct error *e)
 {
     struct subject *s = subject_new(spec, e);
     struct result *r = s ? results_add(list) : NULL;
@@ -65,34 +58,44 @@ static bool bench_case(const struct bench *b, const struct subject_spec *spec,
     return ok;
 }
 
-/* One name with the threads and batches asked for; of batches the ends only. */
-static bool bench_name(const struct bench *b, const char *name, struct results *list,
-                       struct error *e)
+/* Of batches the ends only; of a list of names batch 1 alone. */
+bool bench_each(const struct bench *b,
+                bool (*visit)(const struct bench *, const struct subject_spec *, void *,
+                              struct error *),
+                void *context, struct error *e)
 {
     struct subject_spec spec = b->spec;
-    const bool layer = strcmp(name, b->filter) != 0;    /* one of a list: batch 1 alone */
-    spec.name = name;
-    for (int t = b->all_threads ? 1 : b->spec.threads; t <= b->spec.threads; t++) {
-        spec.threads = t;
-        spec.batch = b->all_batches ? 1 : b->spec.batch;
-        if (!bench_case(b, &spec, list, e))
-            return false;
-        spec.batch = b->spec.batch;
-        if (b->all_batches && !layer && spec.batch > 1 && !bench_case(b, &spec, list, e))
-            return false;
+    for (int i = 0; (spec.name = subject_names(b->filter, i)); i++) {
+        const bool listed = strcmp(spec.name, b->filter) != 0;
+        for (int t = b->all_threads ? 1 : b->spec.threads; t <= b->spec.threads; t++) {
+            spec.threads = t;
+            spec.batch = b->all_batches ? 1 : b->spec.batch;
+            if (!visit(b, &spec, context, e))
+                return false;
+            spec.batch = b->spec.batch;
+            if (b->all_batches && !listed && spec.batch > 1 && !visit(b, &spec, context, e))
+                return false;
+        }
     }
     return true;
 }
 
-static bool bench_all(const struct bench *b, struct results *list, struct error *e)
+static bool visit_measure(const struct bench *b, const struct subject_spec *spec, void *list,
+                          struct error *e)
 {
-    const char *name;
+    return bench_case(b, spec, list, e);
+}
+
+static enum exit_code bench_all(const struct bench *b, struct error *e)
+{
+    struct results list = {0};
     if (b->format == REPORT_TABLE)
         print_machine(b, e);
-    for (int i = 0; (name = subject_names(b->filter, i)); i++)
-        if (!bench_name(b, name, list, e))
-            return false;
-    return true;
+    const bool ok = bench_each(b, visit_measure, &list, e);
+    if (ok)
+        report(&list, b->format);
+    results_free(&list);
+    return ok ? EXIT_MATCH : e->code;
 }
 
 /* The index of `text` among the names; -1 after filling *e. */
@@ -111,8 +114,8 @@ static int choice(const char *option, const char *text, const char *const *names
 
 /* The options as text, before they are understood. */
 struct arguments {
-    const char *size, *threads, *batch, *seconds, *rounds, *gemm, *format, *yardstick;
-    bool json, train, count;
+    const char *size, *threads, *batch, *seconds, *rounds, *gemm, *format, *yardstick, *margin;
+    bool json, train, count, serve;
 };
 
 static bool understand(const struct arguments *a, struct bench *b, struct error *e)
@@ -133,22 +136,26 @@ static bool understand(const struct arguments *a, struct bench *b, struct error 
     b->all_threads = !a->threads;
     b->all_batches = !a->batch;
     b->measure.seconds = atof(a->seconds);
-    b->measure.rounds = atoi(a->rounds);
+    b->measure.rounds = a->rounds ? atoi(a->rounds) : b->against || b->against_binary ? 10 : 1;
+    b->margin = atof(a->margin) / 100;
     if (sscanf(a->size, "%dx%d", &b->spec.height, &b->spec.width) != 2 || b->spec.threads < 1
         || b->spec.threads > 1024 || b->spec.batch < 1 || b->spec.batch > 4096
         || !(b->measure.seconds >= 0))
         return fail(e, EXIT_USAGE, "--size is HxW, --threads and --batch are positive numbers");
     if (b->measure.rounds < 1 || b->measure.rounds > MOST_ROUNDS)
         return fail(e, EXIT_USAGE, "--rounds is 1 to %d", MOST_ROUNDS);
+    if (!(b->margin > 0 && b->margin < 1) || (b->against && b->against_binary))
+        return fail(e, EXIT_USAGE, "--margin is a percentage; --against and --against-binary "
+                                   "exclude each other");
     return true;
 }
 
 int cmd_bench(int argc, char **argv, struct error *e)
 {
     struct bench b = {.filter = "internimage_t"};
-    struct arguments a = {.size = "224x224", .seconds = "2", .rounds = "1", .gemm = "auto",
+    struct arguments a = {.size = "224x224", .seconds = "2", .margin = "3", .gemm = "auto",
                           .format = "table", .yardstick = "fma"};
-    struct results list = {0};
+    enum exit_code code = EXIT_MATCH;
     const struct option_spec spec[] = {
         {"--filter", &b.filter, NULL, "model (pico t s b l xl h g, internimage_t...), dcnv2: layers, ops"},
         {"--size", &a.size, NULL, "HxW (default 224x224)"},
@@ -157,13 +164,17 @@ int cmd_bench(int argc, char **argv, struct error *e)
         {"--isa", &b.spec.isa, NULL, "generic, avx2 or avx512 (default: the best there is)"},
         {"--gemm", &a.gemm, NULL, "own, onednn or auto: who multiplies matrices (default auto)"},
         {"--seconds", &a.seconds, NULL, "per case and round (default 2)"},
-        {"--rounds", &a.rounds, NULL, "rounds per case (default 1)"},
+        {"--rounds", &a.rounds, NULL, "rounds per case (default 1; of a gate 10)"},
         {"--profile", NULL, &b.measure.profile, "time per kind of step"},
         {"--ref", NULL, &b.measure.with_ref, "also time the scalar reference"},
         {"--train", NULL, &a.train, "forward and backward, as in training"},
         {"--yardstick", &a.yardstick, NULL, "recorded beside each time: fma, conv or ref (default fma)"},
         {"--format", &a.format, NULL, "table, google, custom or bmf (default table)"},
         {"--json", NULL, &a.json, "--format google"},
+        {"--against", &b.against, NULL, "judge against a record: what `bench --rounds 10 --json` wrote"},
+        {"--against-binary", &b.against_binary, NULL, "judge against another internimage, run in turns"},
+        {"--margin", &a.margin, NULL, "per cent below which a difference does not count (default 3)"},
+        {"--serve", NULL, &a.serve, "run on demand (what --against-binary starts)"},
         {"--count", NULL, &a.count, "instructions, under callgrind (ci/instructions)"},
         {0},
     };
@@ -179,9 +190,11 @@ int cmd_bench(int argc, char **argv, struct error *e)
     if (a.count)
         return count_instructions(strcmp(b.filter, "internimage_t") ? b.filter : NULL, e)
              ? EXIT_MATCH : EXIT_NOT_BUILT;
-    const bool ok = bench_all(&b, &list, e);
-    if (ok)
-        report(&list, b.format);
-    results_free(&list);
-    return ok ? EXIT_MATCH : (int)e->code;
+    if (a.serve) {
+        b.spec.name = b.filter;
+        return serve(&b.spec, e) ? EXIT_MATCH : (int)e->code;
+    }
+    if (b.against || b.against_binary)
+        return bench_against(&b, &code, e) ? (int)code : (int)e->code;
+    return bench_all(&b, e);
 }

@@ -40,7 +40,7 @@ static bool count_one(const struct subject_spec *spec, const char *filter, struc
 static bool count_everywhere(struct subject_spec spec, const char *filter, struct error *e)
 {
     struct subject_spec ref = spec;
-    ref.height = ref.width = strcmp(spec.name, "pico") ? 10 : spec.height;
+    ref.height = ref.width = strcmp(spec.name, "pico") ? 6 : spec.height;
     ref.work = WORK_REF;
     bool ok = count_one(&ref, filter, e);
     ref.work = WORK_REF_BACKWARD;

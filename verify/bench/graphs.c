@@ -30,6 +30,7 @@ static const struct single {
     {"op/linear", OP_linear, 128, 128, 1, 1, 1, 0},
     {"op/conv2d", OP_conv2d, 64, 64, 1, 3, 2, 0},
     {"op/dcnv2", OP_dcnv2, 64, 64, 4, 3, 1, 0},
+    {"op/dcnv2_sampling", OP_dcnv2, 64, 8, 4, 3, 1, 0},
     {"op/dcnv3", OP_dcnv3, 128, 128, 8, 3, 1, 72},
     {"op/dwconv2d", OP_dwconv2d, 128, 128, 1, 3, 1, 18},
     {"op/layer_norm", OP_layer_norm, 128, 128, 1, 1, 1, 8},
@@ -56,14 +57,14 @@ static struct graph *checked(struct graph *g, struct node *last, struct error *e
     return NULL;
 }
 
-static struct graph *dcnv2_graph(int64_t n, int64_t channels, int64_t h, int64_t w, int groups,
-                                 struct error *e)
+static struct graph *dcnv2_graph(int64_t n, int64_t channels, int out_channels, int64_t h,
+                                 int64_t w, int groups, struct error *e)
 {
     struct graph *g = graph_new();
     struct attr a = attr_default();
     if (!g)
         return NULL;
-    a.out_channels = (int)channels;
+    a.out_channels = out_channels;
     a.offset_groups = groups;
     a.y = a.x = (struct window){.kernel = 3, .stride = 1, .pad = 1, .dilation = 1};
     struct node *in[] = {
@@ -78,7 +79,7 @@ static struct graph *single_graph(const struct single *s, int64_t n, int64_t h, 
                                   struct error *e)
 {
     if (s->op == OP_dcnv2)
-        return dcnv2_graph(n, s->channels, h, w, s->groups, e);
+        return dcnv2_graph(n, s->channels, s->out_channels, h, w, s->groups, e);
     struct graph *g = graph_new();
     struct attr a = attr_default();
     int inputs = 1;
@@ -104,7 +105,7 @@ static struct graph *named_graph(const char *name, int batch, int *height, int *
     for (int i = 0; i < LAYERS; i++)
         if (!strcmp(layers[i].name, name)) {
             *height = *width = layers[i].size;
-            return dcnv2_graph(batch, layers[i].channels, *height, *width,
+            return dcnv2_graph(batch, layers[i].channels, layers[i].channels, *height, *width,
                                layers[i].offset_groups, e);
         }
     for (int i = 0; i < SINGLES; i++)

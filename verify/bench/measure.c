@@ -1,4 +1,5 @@
 #include "measure.h"
+#include "served.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ struct yardstick *yardstick_new(enum yardstick_kind kind, const char *isa, int t
 double yardstick_run(struct yardstick *y)
 {
     if (!y->subject)
-        return 1e9 / bench_peak(y->kernels, y->threads);
+        return 1e9 / bench_fma(y->kernels, y->threads, 50000);
     const double before = bench_now();
     subject_run(y->subject, NULL);
     return bench_now() - before;
@@ -56,7 +57,25 @@ static bool enough(int n, double elapsed, double seconds)
         || (n >= SLOW_REPEATS && elapsed >= 4 * seconds);
 }
 
-static bool measure_round(struct subject *s, int together, struct yardstick *y, bool is_fma,
+/* Who runs the case: this process or one of its own. */
+struct runner {
+    struct subject *subject;
+    struct server *server;              /* NULL: this one */
+    int together;
+};
+
+static double run_one(struct runner *r, struct error *e)
+{
+    if (r->server)
+        return server_ask(r->server, r->together, e);
+    const double before = bench_now();
+    for (int i = 0; i < r->together; i++)
+        if (!subject_run(r->subject, e))
+            return -1;
+    return (bench_now() - before) / r->together;
+}
+
+static bool measure_round(struct runner *runner, struct yardstick *y,
                           const struct measure_options *o, struct measurement *m, struct error *e)
 {
     double seconds[MOST_REPEATS], yard[MOST_REPEATS], start = bench_now();
@@ -64,19 +83,32 @@ static bool measure_round(struct subject *s, int together, struct yardstick *y, 
     while (!enough(n, bench_now() - start, o->seconds)) {
         if (n % 4 == 0) {
             yard[yards++] = yardstick_run(y);
-            if (is_fma && 1e9 / yard[yards - 1] > m->peak)
+            if (o->yardstick == YARDSTICK_FMA && 1e9 / yard[yards - 1] > m->peak)
                 m->peak = 1e9 / yard[yards - 1];
         }
-        const double before = bench_now();
-        for (int i = 0; i < together; i++)
-            if (!subject_run(s, e))
-                return false;
-        seconds[n++] = (bench_now() - before) / together;
+        seconds[n] = run_one(runner, e);
+        if (seconds[n++] < 0)
+            return false;
     }
     struct round *r = &m->round[m->rounds++];
     r->time = timing_of(seconds, n);
     r->yardstick = timing_of(yard, yards).median;
     return true;
+}
+
+/* A process per round. */
+static bool measure_served(const struct subject_spec *spec, struct yardstick *y,
+                           const struct measure_options *o, struct measurement *m, struct error *e)
+{
+    bool ok = true;
+    for (int i = 0; ok && i < o->rounds && i < MOST_ROUNDS; i++) {
+        struct server server;
+        ok = server_start(&server, NULL, spec, e)
+          && measure_round(&(struct runner){.server = &server, .together = server.together}, y, o,
+                           m, e);
+        server_stop(&server);
+    }
+    return ok;
 }
 
 int runs_for(struct subject *s, double seconds, struct error *e)
@@ -107,14 +139,14 @@ bool measure(struct subject *s, const struct subject_spec *spec, const struct me
 {
     struct yardstick *y = yardstick_new(o->yardstick, spec->isa, spec->threads, e);
     const struct kernels *k = kernels_select(spec->isa, e);
-    const int together = y && k ? runs_for(s, 200e-6, e) : 0;
-    bool ok = together > 0;
+    struct runner here = {.subject = s};
     *m = (struct measurement){0};
+    bool ok = y && k && (here.together = runs_for(s, 200e-6, e)) > 0;
     if (ok)
         m->peak = bench_peak(k, spec->threads);
     subject_profile(s, o->profile);
-    for (int i = 0; ok && i < o->rounds && i < MOST_ROUNDS; i++)
-        ok = measure_round(s, together, y, o->yardstick == YARDSTICK_FMA, o, m, e);
+    if (ok)
+        ok = o->rounds > 1 ? measure_served(spec, y, o, m, e) : measure_round(&here, y, o, m, e);
     if (ok && o->with_ref)
         m->ref_seconds = ref_seconds(spec, e);
     yardstick_free(y);

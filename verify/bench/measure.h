@@ -34,7 +34,7 @@ struct measurement {
 
 struct measure_options {
     double seconds;                     /* per round */
-    int rounds;
+    int rounds;                         /* more than 1: each in a new process */
     bool profile, with_ref;
     enum yardstick_kind yardstick;
 };
