@@ -37,6 +37,7 @@ struct score_row {
 struct score {
     char column[SCORE_COLUMNS][32];
     int columns, rows, cases, tensors;
+    int first_gradient;         /* the rows from here on are wrong gradients */
     int false_alarms;           /* tensors where the right result is refused */
     char alarm[200];            /* the first */
     struct score_row *row;

@@ -41,7 +41,10 @@ static void drop(struct vector_case *c)
 {
     for (int i = 0; i < c->checks; i++)
         free(c->check[i].expected);
+    for (int i = 0; i < c->gradients; i++)
+        free(c->gradient[i].expected);
     free(c->check);
+    free(c->d_output);
     pair_free(&c->pair);
 }
 
@@ -50,38 +53,84 @@ static const char *short_name(const char *name)
     return strncmp(name, "dcn.", 4) ? name : name + 4;
 }
 
-/* One expected tensor; the rule is the file's, or the stored envelope, or what float32 costs
- * the reference. */
-static bool read_check(struct reader *r, struct vector_case *c, const char *prefix,
-                       const struct node *n, const char *key)
+/* float64/<key>, or float32/<key>; NULL when there is neither, or with *e filled. */
+static double *read_expected(struct reader *r, const char *prefix, const char *key, int64_t count)
 {
-    char wide[300], narrow[300], envelope[300];
+    static const char *const precision[] = {"float64", "float32"};
     struct h5_info info;
-    struct vector_check *k = &c->check[c->checks];
-    snprintf(wide, sizeof wide, "%sfloat64", prefix);
-    snprintf(narrow, sizeof narrow, "%sfloat32", prefix);
-    snprintf(envelope, sizeof envelope, "%senvelope", prefix);
-    const char *group = h5_has(r->file, wide, key) ? wide : narrow;
+    for (int i = 0; i < 2; i++) {
+        char group[300];
+        snprintf(group, sizeof group, "%s%s", prefix, precision[i]);
+        if (!h5_has(r->file, group, key))
+            continue;
+        double *v = h5_read_f64(r->file, group, key, &info, r->error);
+        if (!v || info.count == count)
+            return v;
+        fail(r->error, EXIT_BAD_FILE, "%s/%s has %lld values, expected %lld", group, key,
+             (long long)info.count, (long long)count);
+        free(v);
+        return NULL;
+    }
+    return NULL;
+}
+
+/* The rule is the file's, or the stored envelope, or what float32 costs the reference. */
+static bool read_rule(struct reader *r, const char *prefix, const char *key, double ref32_error,
+                      struct vector_rule *rule)
+{
+    struct h5_info info;
+    char group[300];
+    *rule = r->rule;
+    rule->limit = ENVELOPE_K * envelope_of(ref32_error, 1);
+    snprintf(group, sizeof group, "%senvelope", prefix);
     if (!h5_has(r->file, group, key))
         return true;
-    *k = (struct vector_check){.node = n->id, .count = shape_count(&n->shape), .rule = r->rule};
-    k->expected = h5_read_f64(r->file, group, key, &info, r->error);
-    if (!k->expected)
-        return false;
-    c->checks++;
-    if (info.count != k->count)
-        return fail(r->error, EXIT_BAD_FILE, "%s/%s has %lld values, expected %lld", group, key,
-                    (long long)info.count, (long long)k->count);
-    const struct metrics m = measure32(k->count, c->pair.r32->value[n->id],
-                                       c->pair.r64->value[n->id], NULL, NULL);
-    k->rule.limit = ENVELOPE_K * envelope_of(m.rel_rms, 1);
-    if (!h5_has(r->file, envelope, key))
-        return true;
-    double *stored = h5_read_f64(r->file, envelope, key, &info, r->error);
+    double *stored = h5_read_f64(r->file, group, key, &info, r->error);
     if (stored)
-        k->rule.limit = ENVELOPE_K * stored[0];
+        rule->limit = ENVELOPE_K * stored[0];
     free(stored);
     return stored != NULL;
+}
+
+static bool read_check(struct reader *r, struct vector_check *k, int *count, const char *prefix,
+                       const char *key, int node, const struct shape *s, double ref32_error)
+{
+    *k = (struct vector_check){.node = node, .count = shape_count(s)};
+    k->expected = read_expected(r, prefix, key, k->count);
+    if (!k->expected)
+        return r->error->text[0] == 0;
+    (*count)++;
+    return read_rule(r, prefix, key, ref32_error, &k->rule);
+}
+
+static bool read_gradients(struct reader *r, struct vector_case *c, const char *prefix)
+{
+    const struct graph *g = c->pair.graph;
+    const struct node *n = g->node[g->nodes - 1];
+    struct h5_info info;
+    if ((n->op != OP_dcnv2 && n->op != OP_dcnv3) || !h5_has(r->file, c->name, "grad_output"))
+        return true;
+    float *d_output = h5_read_f32(r->file, c->name, "grad_output", &info, r->error);
+    bool ok = d_output && (info.count == shape_count(&n->shape)
+        || fail(r->error, EXIT_BAD_FILE, "%s: grad_output has %lld values", c->name,
+                (long long)info.count));
+    c->d_output = ok ? malloc((size_t)info.count * sizeof *c->d_output) : NULL;
+    ok = ok && (c->d_output || fail(r->error, EXIT_USAGE, "out of memory for %s", c->name))
+      && pair_backward(&c->pair, d_output, r->error);
+    for (int64_t i = 0; ok && i < info.count; i++)
+        c->d_output[i] = d_output[i];
+    free(d_output);
+    for (int i = 0; ok && i < n->inputs + n->params; i++) {
+        const int k = i - n->inputs, at = k < 0 ? n->in[i]->id : n->param[k];
+        const struct shape *s = k < 0 ? &n->in[i]->shape : &g->param[at].shape;
+        char key[64];
+        snprintf(key, sizeof key, "grad/%.50s", k < 0 ? n->in[i]->name : g->param[at].key + 3);
+        const struct metrics m = k < 0
+            ? measure32(shape_count(s), c->pair.r32->d_value[at], c->pair.r64->d_value[at], NULL, NULL)
+            : measure32(shape_count(s), c->pair.r32->d_param[at], c->pair.r64->d_param[at], NULL, NULL);
+        ok = read_check(r, &c->gradient[c->gradients], &c->gradients, prefix, key, i, s, m.rel_rms);
+    }
+    return ok;
 }
 
 static bool finish(struct reader *r, struct vector_case *c, const char *prefix)
@@ -94,9 +143,14 @@ static bool finish(struct reader *r, struct vector_case *c, const char *prefix)
     if (!c->check)
         ok = fail(r->error, EXIT_USAGE, "out of memory");
     for (int i = 0; ok && i < g->nodes; i++)
-        if (g->node[i]->op != OP_input)
-            ok = read_check(r, c, prefix, g->node[i],
-                            single ? "output" : short_name(g->node[i]->name));
+        if (g->node[i]->op != OP_input) {
+            const struct shape *s = &g->node[i]->shape;
+            const struct metrics m = measure32(shape_count(s), c->pair.r32->value[i],
+                                               c->pair.r64->value[i], NULL, NULL);
+            ok = read_check(r, &c->check[c->checks], &c->checks, prefix,
+                            single ? "output" : short_name(g->node[i]->name), i, s, m.rel_rms);
+        }
+    ok = ok && (!single || read_gradients(r, c, prefix));
     ok = ok && r->visit(r->context, c, r->error);
     drop(c);
     return ok;

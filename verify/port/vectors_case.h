@@ -28,6 +28,11 @@ struct vector_case {
     struct internimage_config config;           /* of a model */
     struct vector_check *check;
     int checks;
+    /* Gradients of a deformable convolution: dL/d(output), NULL when the case has none, and
+     * what is expected; `node` then counts inputs, then parameters. */
+    double *d_output;
+    struct vector_check gradient[5];
+    int gradients;
 };
 
 typedef bool vector_visit(void *context, const struct vector_case *c, struct error *e);

@@ -3,6 +3,7 @@
 #include "vectors.h"
 #include "vectors_case.h"
 #include "conventions.h"
+#include "gradient_slips.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -33,7 +34,7 @@ static bool rows_new(struct score *s, struct error *e)
     s->columns = COLUMNS;
     for (int i = 0; i < COLUMNS; i++)
         snprintf(s->column[i], sizeof s->column[i], "%s", columns[i]);
-    s->row = calloc((size_t)MISTAKES * OP_COUNT, sizeof *s->row);
+    s->row = calloc((size_t)(MISTAKES + 1) * OP_COUNT, sizeof *s->row);
     if (!s->row)
         return fail(e, EXIT_USAGE, "out of memory");
     for (int m = 0; m < MISTAKES; m++) {
@@ -44,6 +45,13 @@ static bool rows_new(struct score *s, struct error *e)
                     .code = c->code, .title = c->title,
                     .op = op < OP_COUNT ? ref64_op_row(op)->name : "block"};
     }
+    s->first_gradient = s->rows;
+    for (int i = 0; i < GRADIENT_SLIPS; i++)
+        for (int v3 = 0; v3 < 2; v3++)
+            if (v3 ? gradient_slips[i].dcnv3 : gradient_slips[i].dcnv2)
+                s->row[s->rows++] = (struct score_row){
+                    .code = gradient_slips[i].code, .title = gradient_slips[i].title,
+                    .op = v3 ? "dcnv3 backward" : "dcnv2 backward"};
     return true;
 }
 
@@ -187,6 +195,54 @@ static bool score_rows(struct scoring *s, const struct vector_case *c, int colum
     return true;
 }
 
+/* --- gradients ----------------------------------------------------------------------------- */
+
+static bool refused_gradients(const struct vector_case *c, const struct node_gradients *g)
+{
+    for (int i = 0; i < c->gradients; i++)
+        if (!vector_check(&c->gradient[i], g->d[c->gradient[i].node]))
+            return true;
+    return false;
+}
+
+static void check_right_gradients(struct score *s, const struct vector_case *c,
+                                  const struct node_gradients *g)
+{
+    s->tensors += c->gradients;
+    if (!refused_gradients(c, g))
+        return;
+    if (s->false_alarms++ == 0)
+        snprintf(s->alarm, sizeof s->alarm, "%.120s: its gradients", c->name);
+}
+
+static bool score_gradients(struct scoring *s, const struct vector_case *c, int column)
+{
+    const struct node *n = c->pair.graph->node[c->pair.graph->nodes - 1];
+    struct node_gradients g;
+    bool applies;
+    int row = s->score->first_gradient;
+    if (!c->d_output || !c->gradients)
+        return true;
+    if (!node_gradients_new(&g, n, c->pair.graph, s->error))
+        return false;
+    bool ok = gradient_slip_apply(-1, n, c->pair.r64, c->d_output, &g, &applies, s->error);
+    if (ok)
+        check_right_gradients(s->score, c, &g);
+    for (int i = 0; ok && i < GRADIENT_SLIPS; i++)
+        for (int v3 = 0; ok && v3 < 2; v3++) {
+            if (!(v3 ? gradient_slips[i].dcnv3 : gradient_slips[i].dcnv2))
+                continue;
+            struct score_row *r = &s->score->row[row++];
+            if (v3 != (n->op == OP_dcnv3) || (s->quick && noticed_before(r)))
+                continue;
+            ok = gradient_slip_apply(i, n, c->pair.r64, c->d_output, &g, &applies, s->error);
+            r->applied[column] += ok && applies;
+            r->killed[column] += ok && applies && refused_gradients(c, &g);
+        }
+    node_gradients_free(&g);
+    return ok;
+}
+
 static bool score_case(void *context, const struct vector_case *c, struct error *e)
 {
     struct scoring *s = context;
@@ -201,7 +257,7 @@ static bool score_case(void *context, const struct vector_case *c, struct error 
                (size_t)shape_count(&g->param[i].shape) * sizeof(double));
     s->score->cases++;
     check_right(s, c);
-    const bool ok = score_rows(s, c, column_of(c));
+    const bool ok = score_rows(s, c, column_of(c)) && score_gradients(s, c, column_of(c));
     ref64_run_free(s->mutant);
     return ok;
 }
