@@ -48,7 +48,7 @@ PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions tables figures example bench-rivals goldens goldens-check venv clean
+.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures example bench-rivals goldens goldens-check venv clean
 all: $(PROGRAM) $(LIBRARY)
 
 help:
@@ -56,6 +56,7 @@ help:
 	@echo 'make tables         the tables of the paper, recomputed'
 	@echo 'make check-unit     the cmocka tests alone'
 	@echo 'make check-avx512   AVX-512 in an emulated CPU (ci/deps emulator); and which registers are used'
+	@echo 'make cycles         llvm-mca on the inner loops (Debian: llvm-19 knows Zen 4)'
 	@echo 'make instructions   record the instruction counts that ci/instructions compares with'
 	@echo 'make example        a program of 50 lines on the library, built and run'
 	@echo 'make figures        the pictures of docs/, redrawn'
@@ -205,6 +206,10 @@ $(BUILD)/plant/%: ci/plants.c $(OBJECTS)
 	$(Q)$(CC) $(BASE) -ffunction-sections -DPLANT_$(if $(filter slow-%,$*),SLOW,ROUGH) -c $< -o $@.o
 	$(Q)$(CC) $(SANFLAGS) -Wl,--wrap=$(lastword $(subst -, ,$*))_avx2 -Wl,--gc-sections \
 	    $(filter %.o,$^) $@.o $(LDLIBS) -o $@
+
+# Static cycle counts of the inner loops, for CPUs that are not here.
+cycles:
+	ci/cycles $(CC) >results/cycles.txt; s=$$?; cat results/cycles.txt; [ $$s = 0 ] || [ $$s = 77 ]
 
 figures: $(PROGRAM)
 	$(PROGRAM) plot sampling >$(BUILD)/sampling.txt
