@@ -42,19 +42,20 @@ KERNELS   := $(wildcard opt/kernels/*.c)
 KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNELS:opt/kernels/%.c=$(BUILD)/opt/$(isa)/%.o))
 OPT_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard opt/*.c)) $(KERNEL_OBJ)
 DATA_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard datasets/*.c))
-VERIFY_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out verify/main.c verify/tests/%,$(wildcard verify/*.c verify/*/*.c)))
+VERIFY_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out verify/main.c verify/tests/% verify/fuzz/%,$(wildcard verify/*.c verify/*/*.c)))
 TESTS     := $(patsubst verify/tests/%.c,$(BUILD)/tests/%,$(wildcard verify/tests/test_*.c))
 PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures example bench-rivals goldens goldens-check venv clean
+.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures example bench-rivals goldens goldens-check venv clean fuzz fuzzers
 all: $(PROGRAM) $(LIBRARY)
 
 help:
 	@sed -n '3,7s/^# *//p' Makefile
 	@echo 'make tables         the tables of the paper, recomputed'
 	@echo 'make check-unit     the cmocka tests alone'
+	@echo 'make fuzz           the readers of files from outside, fuzzed for 60 seconds (ci/fuzz: longer)'
 	@echo 'make check-avx512   AVX-512 in an emulated CPU (ci/deps emulator); and which registers are used'
 	@echo 'make cycles         llvm-mca on the inner loops (Debian: llvm-19 knows Zen 4)'
 	@echo 'make instructions   record the instruction counts that ci/instructions compares with'
@@ -210,6 +211,16 @@ $(BUILD)/plant/%: ci/plants.c $(OBJECTS)
 # Static cycle counts of the inner loops, for CPUs that are not here.
 cycles:
 	ci/cycles $(CC) >results/cycles.txt; s=$$?; cat results/cycles.txt; [ $$s = 0 ] || [ $$s = 77 ]
+
+# libFuzzer targets: the readers and what they stand on, instrumented (see ci/fuzz).
+fuzz:
+	ci/fuzz 60
+
+fuzzers:
+	$(Q)$(MAKE) CC=clang BUILD=build/fuzz SAN=address,undefined,fuzzer-no-link build/fuzz/fuzz_tensors build/fuzz/fuzz_schema
+
+$(BUILD)/fuzz_%: verify/fuzz/fuzz_%.c verify/fuzz/fuzz.c $(REF_OBJ) $(DATA_OBJ)
+	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) -fsanitize=fuzzer $^ $(HDF5_LIBS) -lhdf5_hl -lz -lm -o $@
 
 figures: $(PROGRAM)
 	$(PROGRAM) plot sampling >$(BUILD)/sampling.txt

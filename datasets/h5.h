@@ -28,6 +28,9 @@ struct h5_file;
 
 /* No dataset may be larger than this; 16 GiB unless set. */
 void h5_set_limit(int64_t bytes);
+/* Every file is first tried in a child process; not needed where a crash does no harm, see
+ * sandbox.h. */
+void h5_set_rehearsal(bool on);
 
 struct h5_file *h5_open(const char *path, struct error *e);
 /* Writes to "<path>.part", which h5_close() renames: an interrupted run leaves no

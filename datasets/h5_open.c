@@ -6,10 +6,16 @@
 #include <sys/stat.h>
 
 static int64_t byte_limit = (int64_t)16 << 30;
+static bool rehearsal = true;
 
 void h5_set_limit(int64_t bytes)
 {
     byte_limit = bytes;
+}
+
+void h5_set_rehearsal(bool on)
+{
+    rehearsal = on;
 }
 
 int64_t h5_limit(void)
@@ -46,7 +52,7 @@ struct h5_file *h5_open(const char *path, struct error *e)
         fail(e, EXIT_BAD_FILE, "%s: there is no such file", path);
         return NULL;
     }
-    struct h5_file *f = h5_survives(path, e) ? new_file(path, e) : NULL;
+    struct h5_file *f = !rehearsal || h5_survives(path, e) ? new_file(path, e) : NULL;
     if (!f)
         return NULL;
     /* H5F_CLOSE_STRONG: whatever a failed read left open goes with the file. */

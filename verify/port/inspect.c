@@ -6,6 +6,7 @@
 #include "verify/table.h"
 
 #include "datasets/config_file.h"
+#include "datasets/sandbox.h"
 #include "datasets/tensors.h"
 
 #include <math.h>
@@ -217,11 +218,23 @@ static bool inspect_json(struct tensor_file *f, const char *path, struct error *
     return ok;
 }
 
+struct request { const char *path; bool json; };
+
+static int inspect(void *context, struct error *e)
+{
+    const struct request *r = context;
+    struct tensor_file *f = tensors_open(r->path, e);
+    bool ok = f && (r->json ? inspect_json(f, r->path, e) : inspect_text(f, r->path, e));
+    tensors_close(f);
+    return ok ? EXIT_MATCH : EXIT_BAD_FILE;
+}
+
 int cmd_inspect(int argc, char **argv, struct error *e)
 {
-    bool json = false;
+    bool json = false, sandbox = false;
     const struct option_spec spec[] = {
         {"--json", NULL, &json, "for a machine"},
+        {"--sandbox", NULL, &sandbox, "read in a child process, 4 GiB of memory and 10 minutes"},
         {0},
     };
     int plain = options_parse(argc, argv, spec, "internimage inspect [OPTIONS] FILE", e);
@@ -231,11 +244,6 @@ int cmd_inspect(int argc, char **argv, struct error *e)
         fail(e, EXIT_USAGE, "give one file: HDF5, npz, npy or safetensors");
         return EXIT_USAGE;
     }
-    struct tensor_file *f = tensors_open(argv[0], e);
-    if (f && json)
-        inspect_json(f, argv[0], e);
-    else if (f)
-        inspect_text(f, argv[0], e);
-    tensors_close(f);
-    return EXIT_MATCH;
+    struct request r = {argv[0], json};
+    return sandbox ? sandbox_run(inspect, &r, &sandbox_usual, r.path, e) : inspect(&r, e);
 }
