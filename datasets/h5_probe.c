@@ -3,6 +3,7 @@
  * object and attribute that a reader could ask for. */
 #include "h5_file.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -88,7 +89,10 @@ bool h5_survives(const char *path, struct error *e)
     pid_t child = fork();
     if (child == 0)
         rehearse(path);
-    if (child < 0 || waitpid(child, &status, 0) != child)
+    pid_t ended = -1;
+    while (child > 0 && (ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
+        ;                               /* a timer of the program's may interrupt */
+    if (ended < 0)
         return fail(e, EXIT_USAGE, "%s: no process to try the file in", path);
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_MATCH)
         return true;

@@ -82,9 +82,14 @@ int sandbox_run(int (*work)(void *context, struct error *e), void *context,
         work_in_child(work, context, limits, ends[1]);
     }
     close(ends[1]);
-    ssize_t got = child < 0 ? 0 : read(ends[0], &said, sizeof said);
+    ssize_t got = child < 0 ? 0 : -1;
+    while (got < 0 && (got = read(ends[0], &said, sizeof said)) < 0 && errno == EINTR)
+        ;
     close(ends[0]);
-    if (child < 0 || waitpid(child, &status, 0) != child) {
+    pid_t ended = -1;
+    while (child > 0 && (ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
+        ;
+    if (ended < 0) {
         fail(e, EXIT_USAGE, "no sandbox: %s", strerror(errno));
         return EXIT_USAGE;
     }

@@ -1,5 +1,6 @@
 #include "fuzz.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,9 @@ const char *fuzz_path(const void *data, size_t size)
     if (fd < 0 && (fd = memfd_create("fuzz", 0)) < 0)
         abort();
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
-        abort();
+    while (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
+        if (errno != EINTR)             /* libFuzzer's timer */
+            abort();
     return path;
 }
 
