@@ -9,13 +9,14 @@
 #include "datasets/weights_file.h"
 #include "opt/internimage.h"
 #include "verify/port/dump.h"
+#include "verify/port/plant.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct run_arguments {
-    const char *weights, *image, *golden, *dump, *type;
+    const char *weights, *image, *golden, *dump, *type, *plant;
     bool nchw;
 };
 
@@ -62,12 +63,12 @@ static bool run(const char *weights, const char *image, struct error *e)
 
 /* --- every activation, by the reference ----------------------------------------------- */
 
-static bool dump_golden(const char *golden, const char *path, struct dump_options o,
-                        struct error *e)
+static bool dump_golden(const struct run_arguments *a, struct dump_options o, struct error *e)
 {
     struct golden_start s;
-    bool ok = golden_start(golden, &s, e)
-           && dump_write(s.graph, s.param, s.image, path, o, e);
+    bool ok = golden_start(a->golden, &s, e)
+           && (a->plant ? plant_dump(a->plant, &s.config, s.graph, s.param, s.image, a->dump, o, e)
+                        : dump_write(s.graph, s.param, s.image, a->dump, o, e));
     golden_start_free(&s);
     return ok;
 }
@@ -94,7 +95,7 @@ static bool dump(const struct run_arguments *a, struct error *e)
     struct dump_options o = {.progress = progress, .nchw = a->nchw};
     if (a->type && !number_find(a->type, &o.type))
         return fail(e, EXIT_USAGE, "--dtype is fp32, fp16 or bf16, not '%s'", a->type);
-    bool ok = a->golden ? dump_golden(a->golden, a->dump, o, e)
+    bool ok = a->golden ? dump_golden(a, o, e)
                         : dump_image(a->weights, a->image, a->dump, o, e);
     progress_end();
     return ok;
@@ -110,14 +111,16 @@ int cmd_run(int argc, char **argv, struct error *e)
         {"--dump", &a.dump, NULL, "write every activation to VALUE (.h5 or .npz), by the reference"},
         {"--dtype", &a.type, NULL, "with --dump: values kept in fp32 (default), fp16 or bf16"},
         {"--nchw", NULL, &a.nchw, "with --dump: images as [N,C,H,W]"},
+        {"--plant", &a.plant, NULL, "with --golden --dump: make a mistake, CODE@LAYER (see explain)"},
         {0},
     };
     int plain = options_parse(argc, argv, spec,
                               "internimage run --weights FILE [--image PPM] [--dump FILE]", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
-    if (plain > 0 || !a.weights == !a.golden || (a.golden && !a.dump)) {
-        fail(e, EXIT_USAGE, "give --weights FILE, or --golden FILE and --dump FILE");
+    if (plain > 0 || !a.weights == !a.golden || (a.golden && !a.dump)
+        || (a.plant && !a.golden)) {
+        fail(e, EXIT_USAGE, "give --weights FILE, or --golden FILE and --dump FILE (--plant needs these)");
         return EXIT_USAGE;
     }
     return (a.dump ? dump(&a, e) : run(a.weights, a.image, e)) ? EXIT_MATCH : EXIT_USAGE;

@@ -14,6 +14,8 @@ int cmd_tables(int argc, char **argv, struct error *e);
 int cmd_run(int argc, char **argv, struct error *e);
 int cmd_plot(int argc, char **argv, struct error *e);
 int cmd_weights(int argc, char **argv, struct error *e);
+int cmd_diagnose(int argc, char **argv, struct error *e);
+int cmd_explain(int argc, char **argv, struct error *e);
 int cmd_inspect(int argc, char **argv, struct error *e);
 
 #endif

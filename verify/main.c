@@ -19,6 +19,8 @@ static const struct {
     {"run", cmd_run, "one image through a model, the best classes"},
     {"plot", cmd_plot, "numbers behind the figures: plot sampling"},
     {"weights", cmd_weights, "a weight file from the seeded generator"},
+    {"diagnose", cmd_diagnose, "which mistake a port makes: one op, or the first wrong layer of a model"},
+    {"explain", cmd_explain, "the catalogue of mistakes: what people do, how it looks, the fix"},
     {"inspect", cmd_inspect, "what is in an HDF5, npz, npy or safetensors file: shapes, ranges, NaN"},
 };
 

@@ -1,5 +1,7 @@
 #include "verify/port/pattern.h"
 
+#include "verify/port/layer_error.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,7 +116,8 @@ static double shifted(const struct view *v, const double *output, const double *
         for (int64_t y = 2; y < v->height - 2; y++)
             for (int64_t x = 2; x < v->width - 2; x++)
                 for (int64_t c = 0; c < v->channels; c++) {
-                    double t = right[at(v, n, y + dy, x + dx, c)], d = output[at(v, n, y, x, c)] - t;
+                    double t = right[at(v, n, y + dy, x + dx, c)];
+                    double d = output[at(v, n, y, x, c)] - t;
                     error += d * d;
                     size += t * t;
                 }
@@ -166,12 +169,13 @@ static int64_t group_size(const struct node *n, const struct view *v)
 const char *pattern_text(const struct node *n, const struct pattern *p, char *buffer, int size)
 {
     const struct view v = view_of(n);
-    char *to = buffer, *end = buffer + size;
+    char *to = buffer, *end = buffer + size, index[64];
     buffer[0] = 0;
 #define SAY(...) (to += snprintf(to, (size_t)(end - to), __VA_ARGS__), to = to < end ? to : end - 1)
     if (p->bad) {
-        SAY("%lld values are NaN or infinite, the first at flat index %lld.", (long long)p->bad,
-            (long long)p->bad_at);
+        SAY("%lld %s NaN or infinite, the first at %s.", (long long)p->bad,
+            p->bad == 1 ? "value is" : "values are",
+            index_text(&n->shape, p->bad_at, index, sizeof index));
         return buffer;
     }
     if (p->factor)
@@ -188,7 +192,8 @@ const char *pattern_text(const struct node *n, const struct pattern *p, char *bu
     if (p->wrong && p->images < v.batch)
         SAY("Only %d of %lld images are wrong, the first is %d. ", p->images, (long long)v.batch,
             p->first_image);
-    if (p->wrong && p->channels < v.channels) {
+    /* Most of the values in that run must be off, or the run means nothing. */
+    if (p->channels < v.channels && p->wrong * v.channels * 2 > p->total * p->channels) {
         int64_t per = group_size(n, &v);
         SAY("Only channels %lld to %lld are wrong", (long long)p->first_channel,
             (long long)(p->first_channel + p->channels - 1));

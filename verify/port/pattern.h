@@ -16,7 +16,7 @@ struct pattern {
     bool border;                /* images: all of the error lies in the outermost pixels */
     int images, first_image;    /* how many of the batch are wrong, and the first */
     int64_t first_channel, channels;    /* the run of channels that holds all of the error */
-    int shift_y, shift_x;       /* output(y, x) = right(y + shift_y, x + shift_x) inside; 0, 0: no */
+    int shift_y, shift_x;       /* output(y, x) = right(y + shift_y, x + shift_x); 0, 0: no */
     int64_t wrong, total;       /* values off by more than the limit times the rms */
 };
 

@@ -34,7 +34,8 @@ static double error_of(int64_t count, const double *x, const double *truth)
 static bool add(struct replay *r, struct suspect s, struct error *e)
 {
     if ((r->count & (r->count - 1)) == 0) {
-        struct suspect *more = realloc(r->item, (size_t)(r->count ? 2 * r->count : 1) * sizeof *more);
+        size_t room = r->count ? 2 * (size_t)r->count : 1;
+        struct suspect *more = realloc(r->item, room * sizeof *more);
         if (!more)
             return fail(e, EXIT_USAGE, "out of memory for a list of mistakes");
         r->item = more;
@@ -59,7 +60,9 @@ static void choose_pixels(struct search *s)
     const int64_t all = out->dim[0] * height * width;
     s->pixels = (int)(all < SCREEN_PIXELS ? all : SCREEN_PIXELS);
     for (int i = 0; i < s->pixels; i++) {
-        int64_t at = all <= SCREEN_PIXELS ? i : (int64_t)(seeded_hash("screen", (uint64_t)i, 0) % (uint64_t)all);
+        int64_t at = i;
+        if (all > SCREEN_PIXELS)
+            at = (int64_t)(seeded_hash("screen", (uint64_t)i, 0) % (uint64_t)all);
         int64_t row = at / width % height, image = at / width / height, column = at % width;
         if (all > SCREEN_PIXELS && i % 2)
             row = i % 4 == 1 ? 0 : height - 1, column = i % 8 < 4 ? column : i % 3 ? 0 : width - 1;
@@ -198,6 +201,37 @@ static void rank(struct search *s)
     r->runner_up = r->named < r->count ? r->item[r->named].error : INFINITY;
 }
 
+static bool shares(const struct suspect *pair, const struct convention *c)
+{
+    return pair->second && (pair->first == c || pair->second == c);
+}
+
+/* Nothing fits within the limit: one mistake, or pair, that stands out all the same. Pairs of
+ * that mistake with something that hardly matters here do not compete with it. */
+static void rank_loosely(struct replay *r, double limit)
+{
+    const double best = r->count ? r->item[0].error : INFINITY;
+    const struct convention *single = NULL;
+    double next = INFINITY;
+    int near = 0, leader = 0;
+    while (near < r->count && r->item[near].error <= 4 * best)
+        near++;
+    for (int i = near - 1; i >= 0; i--)
+        if (!r->item[i].second)
+            single = r->item[leader = i].first;
+    for (int i = 0; i < r->count; i++)
+        if (i != leader && !(single ? shares(&r->item[i], single) : i < near))
+            next = fmin(next, r->item[i].error);
+    if (!(best <= LOOSE * limit) || next < LOOSE * best || r->error < LOOSE * best)
+        return;
+    struct suspect t = r->item[0];
+    r->item[0] = r->item[leader];
+    r->item[leader] = t;
+    r->loose = true;
+    r->named = single ? 1 : near;
+    r->runner_up = next;
+}
+
 bool replay_run(const struct replay_case *c, struct replay *r, struct error *e)
 {
     struct search s;
@@ -216,6 +250,8 @@ bool replay_run(const struct replay_case *c, struct replay *r, struct error *e)
             ok = try_pairs(&s);
             rank(&s);
         }
+        if (ok && !r->named)
+            rank_loosely(r, c->limit);
         r->verdict = r->named ? VERDICT_NAMED : VERDICT_UNKNOWN;
     }
     search_free(&s);

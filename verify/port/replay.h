@@ -32,12 +32,19 @@ struct replay {
     struct suspect *item;       /* sorted, smallest error first */
     int count;
     int named;                  /* item[0 .. named) all reproduce the output: ties */
+    bool loose;                 /* ... but for more rounding than the limit, see LOOSE */
     double runner_up;           /* least error of the others; INFINITY: there are none */
     int tried, pairs;           /* single mistakes and pairs that were run */
     int silent;                 /* mistakes that would change nothing here */
     const struct convention *silence[MISTAKES];     /* those */
     struct pattern pattern;     /* of the error, unless the output is right */
 };
+
+/* A port may round more than is honest (PyTorch's DCNv3 goes through a normalised grid in
+ * float32, which costs 1e-5 on a large image). So when nothing fits within the limit, a mistake
+ * is still named if it fits within LOOSE times that and is LOOSE times nearer than every
+ * other, and than the right result. */
+#define LOOSE 100.0
 
 /* Pairs are tried only when no single mistake fits. False when memory is short. */
 bool replay_run(const struct replay_case *c, struct replay *r, struct error *e);

@@ -28,7 +28,8 @@ static int same_pad(int size, int out, struct window w)
 
 void slip_windows(const struct slip *s, const struct node *n, struct window *y, struct window *x)
 {
-    const bool nchw = n->op == OP_dcnv2;
+    const int64_t *in = n->in[0]->shape.dim, *out = n->shape.dim;
+    const int row = n->op == OP_dcnv2 ? 2 : 1;      /* which dimension is the height */
     *y = n->attr.y;
     *x = n->attr.x;
     slip_number(s, AS11, 1, &y->stride, &x->stride);
@@ -39,8 +40,8 @@ void slip_windows(const struct slip *s, const struct node *n, struct window *y, 
         x->kernel = n->attr.y.kernel;
     }
     if (slipped(s, AS51)) {
-        y->pad = same_pad((int)n->in[0]->shape.dim[nchw ? 2 : 1], (int)n->shape.dim[nchw ? 2 : 1], *y);
-        x->pad = same_pad((int)n->in[0]->shape.dim[nchw ? 3 : 2], (int)n->shape.dim[nchw ? 3 : 2], *x);
+        y->pad = same_pad((int)in[row], (int)out[row], *y);
+        x->pad = same_pad((int)in[row + 1], (int)out[row + 1], *x);
     }
 }
 
@@ -98,7 +99,8 @@ static double value(const struct conv *c, int n, int oy, int ox, int o)
             int y = oy * c->y.stride - c->y.pad + row * c->y.dilation;
             int x = ox * c->x.stride - c->x.pad + column * c->x.dilation;
             for (int i = 0; i < in; i++)
-                sum += c->weight[weight_at(c, o, i, row, column)] * pixel(c, n, y, x, group * in + i);
+                sum += c->weight[weight_at(c, o, i, row, column)]
+                     * pixel(c, n, y, x, group * in + i);
         }
     return sum;
 }

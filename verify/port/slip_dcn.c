@@ -2,7 +2,8 @@
  * definition stays free of them. Both ops share one sampler: they differ in the order of
  * points, pairs and axes, and in the weights. */
 #include "verify/port/slips.h"
-#include "verify/port/half.h"
+
+#include "datasets/half.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -137,9 +138,9 @@ static double through_grid(const struct sampler *s, double at, int size)
     else if (on(s, AC04))
         at -= 0.5;
     if (on(s, DT01))
-        at = round_fp16(at);
+        at = half_to_float(half_from_double(at));
     else if (on(s, DT02))
-        at = round_bf16(at);
+        at = bfloat16_to_float(bfloat16_from_double(at));
     return at;
 }
 
@@ -186,7 +187,8 @@ static void sample(const struct sampler *s, double y, double x, struct point *p)
         set_corner(s, p, 0, (int)floor(y + half), (int)floor(x + half), 1);
         return;
     }
-    int y0 = (int)(on(s, SA03) ? trunc(y) : floor(y)), x0 = (int)(on(s, SA03) ? trunc(x) : floor(x));
+    int y0 = (int)(on(s, SA03) ? trunc(y) : floor(y));
+    int x0 = (int)(on(s, SA03) ? trunc(x) : floor(x));
     double ly = y - y0, lx = x - x0;
     if (on(s, SA05))
         swap(&ly, &lx);

@@ -11,11 +11,12 @@ static void linear(const struct slip *s, const struct node *n, const struct ref6
     const int64_t rows = shape_rows(&n->shape), from = shape_last(&n->in[0]->shape);
     const int64_t to = shape_last(&n->shape);
     const double *w = a->param[0];
+    const bool transposed = slipped(s, LI01);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t o = 0; o < to; o++) {
             double sum = a->param[1] && !slipped(s, BI01) ? a->param[1][o] : 0;
             for (int64_t i = 0; i < from; i++)
-                sum += a->in[0][r * from + i] * (slipped(s, LI01) ? w[i * to + o] : w[o * from + i]);
+                sum += a->in[0][r * from + i] * w[transposed ? i * to + o : o * from + i];
             out[r * to + o] = sum;
         }
 }
@@ -109,7 +110,8 @@ static void pool(const struct slip *s, const struct node *n, const double *x, do
                 sum += v;
                 most = fmax(most, v);
             }
-            out[b * channels + c] = slipped(s, PO02) ? most : slipped(s, PO01) ? sum : sum / (double)pixels;
+            out[b * channels + c] = slipped(s, PO02) ? most
+                                  : slipped(s, PO01) ? sum : sum / (double)pixels;
         }
 }
 
@@ -119,7 +121,8 @@ static void pixel_shuffle(const struct slip *s, const struct node *n, const doub
     const int64_t r = n->attr.factor, channels = to->dim[3];
     for (int64_t i = 0; i < shape_count(to); i++) {
         int64_t c = i % channels, column = i / channels % to->dim[2];
-        int64_t row = i / channels / to->dim[2] % to->dim[1], b = i / channels / to->dim[2] / to->dim[1];
+        int64_t row = i / channels / to->dim[2] % to->dim[1];
+        int64_t b = i / channels / to->dim[2] / to->dim[1];
         int64_t pixel = (b * (to->dim[1] / r) + row / r) * (to->dim[2] / r) + column / r;
         int64_t inner = row % r * r + column % r;
         out[i] = x[pixel * channels * r * r

@@ -7,6 +7,7 @@
 #include "ref/ref.h"
 #include "ref/weights.h"
 #include "verify/metrics.h"
+#include "verify/port/conventions.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -205,12 +206,33 @@ static void random_node_free(struct random_node *c)
 }
 
 /* What float32 rounding may explain in this case. */
-static double float_limit(const struct random_node *c)
+__attribute__((unused)) static double float_limit(const struct random_node *c)
 {
     int64_t count = shape_count(&c->node->shape);
     struct metrics m = measure32(count, c->r32->value[c->node->id], c->r64->value[c->node->id],
                                  NULL, NULL);
     return ENVELOPE_K * envelope_of(m.rel_rms, 1);
+}
+
+/* Room for the node's output. */
+static double *new_output(const struct random_node *c)
+{
+    double *v = malloc((size_t)shape_count(&c->node->shape) * sizeof *v);
+    if (!v)
+        abort();
+    return v;
+}
+
+/* A port in float32 that makes the mistake: its result rounded. */
+static double *port_output(const struct random_node *c, const struct convention *a,
+                           const struct convention *b)
+{
+    double *out = new_output(c);
+    if (!convention_apply(a, b, c->node, &c->args, out, NULL))
+        abort();
+    for (int64_t i = 0; i < shape_count(&c->node->shape); i++)
+        out[i] = (float)out[i];
+    return out;
 }
 
 #endif

@@ -1,8 +1,8 @@
-/* The catalogue of wrong conventions and the search through it: every mistake, and pairs of
- * them, are made on random cases and have to be named; correct results must not be accused.
- * Seeds are stated; no case was chosen by hand. */
+/* The commands diagnose and explain, from files to exit codes: a small model with one mistake
+ * planted, one op in a file, right results in three types, and the catalogue's page. */
+#include "datasets/npz.h"
 #include "verify/port/conventions.h"
-#include "verify/port/replay.h"
+#include "verify/port/explain.h"
 #include "verify/tests/random_node.h"
 
 #include <setjmp.h>
@@ -10,249 +10,204 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-enum { SEED_SINGLES = 20261124, SEED_PAIRS = 77001, SEED_CORRECT = 41000, PAIRS_PER_OP = 20 };
+static char output[1 << 16];
 
-static double *new_output(const struct random_node *c)
+/* Runs `internimage ARGUMENTS`, keeps what it prints. */
+static int command(const char *format, ...)
 {
-    double *v = malloc((size_t)shape_count(&c->node->shape) * sizeof *v);
-    assert_non_null(v);
-    return v;
+    char line[1024];
+    const char *program = getenv("INTERNIMAGE");
+    int used = snprintf(line, sizeof line, "%s ", program ? program : "build/internimage");
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line + used, sizeof line - (size_t)used - 16, format, args);
+    va_end(args);
+    strcat(line, " 2>&1");
+    FILE *f = popen(line, "r");
+    assert_non_null(f);
+    size_t n = fread(output, 1, sizeof output - 1, f);
+    output[n] = 0;
+    int status = pclose(f);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* Ops that the catalogue knows mistakes of; the tests are about those. */
-static bool in_catalogue(enum op_kind op)
+static void assert_prints(const char *text)
 {
-    for (int i = 0; i < MISTAKES; i++)
-        if (convention_at(i)->ops >> op & 1)
-            return true;
-    return false;
+    if (!strstr(output, text))
+        fail_msg("'%s' is not in:\n%s", text, output);
 }
 
-/* The sloppy implementation without a mistake is the definition. */
-static void no_mistake_is_the_reference(void **state)
+static char folder[] = "/tmp/test_diagnose.XXXXXX";
+
+/* One mistake in a layer of the small model: the layer and the mistake are named. */
+static void planted(const char *mistake, const char *layer, const char *says)
 {
+    char golden[] = "datasets/goldens/pico.h5";
+    assert_int_equal(command("run --golden %s --dump %s/mine.h5 --plant %s%s%s", golden, folder,
+                             mistake, *layer ? "@" : "", layer), 0);
+    assert_int_equal(command("diagnose %s %s/mine.h5", golden, folder), EXIT_MISMATCH);
+    assert_prints(*layer ? layer : "levels.0.blocks.0.norm1.0");
+    assert_prints(says);
+}
+
+/* In a block drawn at random (seed 8). */
+static void in_a_random_block(void **state)
+{
+    static const char *const blocks[] = {"0.blocks.0", "1.blocks.0", "2.blocks.0", "2.blocks.1",
+                                         "3.blocks.0"};
+    static const char *const mistakes[] = {"XY02", "KP01", "GR01", "MK06", "BD01", "AC01", "SA01"};
+    char layer[64], says[16];
     (void)state;
-    for (int op = 0; op < OP_COUNT; op++)
-        for (int variant = 0; variant < 2; variant++) {
-            if (!in_catalogue((enum op_kind)op))
-                continue;
-            struct random_node c = random_node((enum op_kind)op, variant, 5 + (uint64_t)op);
-            double *out = new_output(&c);
-            assert_true(convention_apply(NULL, NULL, c.node, &c.args, out, NULL));
-            struct metrics m = measure64(shape_count(&c.node->shape), out,
-                                         c.r64->value[c.node->id], NULL, NULL);
-            if (!(m.rel_rms <= 1e-14))
-                fail_msg("%s: differs by %g", ref64_op_row((enum op_kind)op)->name, m.rel_rms);
-            free(out);
-            random_node_free(&c);
-        }
-}
-
-/* A port in float32 that makes the mistake: its result rounded. */
-static double *port_output(const struct random_node *c, const struct convention *a,
-                           const struct convention *b)
-{
-    double *out = new_output(c);
-    assert_true(convention_apply(a, b, c->node, &c->args, out, NULL));
-    for (int64_t i = 0; i < shape_count(&c->node->shape); i++)
-        out[i] = (float)out[i];
-    return out;
-}
-
-static bool among_named(const struct replay *r, const struct convention *a,
-                        const struct convention *b)
-{
-    for (int i = 0; i < r->named; i++)
-        if ((r->item[i].first == a && r->item[i].second == b)
-            || (r->item[i].first == b && r->item[i].second == a))
-            return true;
-    return false;
-}
-
-static void print_named(const struct replay *r)
-{
-    char text[32];
-    for (int i = 0; i < r->count && i < (r->named ? r->named : 3); i++)
-        printf(" %s %.2g", suspect_text(&r->item[i], text, sizeof text), r->item[i].error);
-    printf("\n");
-}
-
-static int variant_of(const struct convention *c)
-{
-    return c->id == RC01 || c->aspect == COLOUR;
-}
-
-/* A case on which the mistake changes the result: the first such seed from `seed` on. */
-static struct random_node case_for(const struct convention *k, enum op_kind op, uint64_t seed,
-                                   double **out)
-{
-    for (int i = 0; i < 50; i++, seed++) {
-        struct random_node c = random_node(op, variant_of(k), seed);
-        if (convention_applies(k, c.node)) {
-            *out = port_output(&c, k, NULL);
-            struct metrics m = measure64(shape_count(&c.node->shape), *out,
-                                         c.r64->value[c.node->id], NULL, NULL);
-            if (m.rel_rms > float_limit(&c))
-                return c;
-            free(*out);
-        }
-        random_node_free(&c);
+    for (uint64_t i = 0; i < 4; i++) {
+        const char *mistake = mistakes[seeded_hash("mistake", i, 8) % 7];
+        snprintf(layer, sizeof layer, "levels.%s.dcn.core", blocks[seeded_hash("block", i, 8) % 5]);
+        snprintf(says, sizeof says, "\n%s  ", mistake);
+        planted(mistake, layer, says);
     }
-    fail_msg("%s never shows on %s", k->code, ref64_op_row(op)->name);
-    return (struct random_node){0};
 }
 
-static void every_mistake_is_named(void **state)
+static void a_model_with_one_mistake(void **state)
 {
-    int cases = 0, alone = 0, missed = 0;
-    double least = INFINITY;
     (void)state;
-    for (int i = 0; i < MISTAKES; i++)
-        for (int op = 0; op < OP_COUNT; op++) {
-            const struct convention *k = convention_at(i);
-            double *out = NULL;
-            struct replay r;
-            if (!(k->ops >> op & 1))
-                continue;
-            struct random_node c = case_for(k, (enum op_kind)op,
-                                            SEED_SINGLES + (uint64_t)(10000 * i + 100 * op), &out);
-            struct replay_case rc = {c.node, &c.args, out, float_limit(&c)};
-            assert_true(replay_run(&rc, &r, NULL));
-            bool named = r.verdict == VERDICT_NAMED && among_named(&r, k, NULL);
-            cases++;
-            missed += !named;
-            alone += named && r.named == 1;
-            least = named ? fmin(least, r.runner_up / r.item[0].error) : least;
-            if (!named || r.named > 1) {
-                printf("%s on %s: %s;", k->code, ref64_op_row((enum op_kind)op)->name,
-                       !named ? "MISSED" : "tied");
-                print_named(&r);
-            }
-            replay_free(&r);
-            free(out);
-            random_node_free(&c);
-        }
-    printf("%d mistakes, %d cases with the ops they befall: %d named, %d of them alone; the runner-up is at least %.0f "
-           "times further away\n", MISTAKES, cases, cases - missed, alone, least);
-    assert_int_equal(missed, 0);
+    planted("XY01", "levels.2.blocks.1.dcn.core", "\nXY01  ");
+    planted("LN01", "levels.2.blocks.0.norm1.0", "\nLN01  ");
+    planted("MO01", "levels.1.blocks.0.residual1", "\nMO01  ");
+    planted("MK04", "levels.2.blocks.1.dcn.softmax", "\nMK04  ");
+    planted("PP01", "patch_embed.conv1", "\nPP01  ");
+    planted("NO01", "", "\nNO01  ");
+    planted("NAN", "levels.1.norm.0", "1 value is NaN or infinite, the first at [1,0,0,0]");
 }
 
-/* --- pairs ------------------------------------------------------------------------------ */
-
-/* A pair makes sense on a case when both mistakes show on their own and neither hides the
- * other: its result is not the right one, and not that of either alone. */
-static bool pair_shows(const struct random_node *c, const struct convention *a,
-                       const struct convention *b, const double *out, double limit)
+static void a_right_model(void **state)
 {
-    const int64_t count = shape_count(&c->node->shape);
-    const struct convention *alone[] = {NULL, a, b};
-    double *other = new_output(c);
-    bool shows = true;
+    (void)state;
+    static const char *const types[] = {"fp32", "fp16", "bf16"};
     for (int i = 0; i < 3; i++) {
-        assert_true(convention_apply(alone[i], NULL, c->node, &c->args, other, NULL));
-        shows = shows && measure64(count, out, other, NULL, NULL).rel_rms > limit;
+        assert_int_equal(command("run --golden datasets/goldens/pico.h5 --dump %s/right.npz --nchw "
+                                 "--dtype %s", folder, types[i]), 0);
+        assert_int_equal(command("diagnose datasets/goldens/pico.h5 %s/right.npz --dtype %s", folder,
+                                 types[i]), EXIT_MATCH);
+        assert_prints("layers are right");
     }
-    for (int i = 1; i < 3; i++) {
-        assert_true(convention_apply(alone[i], NULL, c->node, &c->args, other, NULL));
-        shows = shows && measure64(count, other, c->r64->value[c->node->id], NULL, NULL).rel_rms > limit;
-    }
-    free(other);
-    return shows;
 }
 
-struct tally {
-    int pairs, named, alone, by_single;
-};
-
-static void try_pair(const struct random_node *c, const struct convention *a,
-                     const struct convention *b, struct tally *t)
+static void write_tensor(struct npz_file *f, const char *name, const struct shape *s, const float *v)
 {
-    double *out = port_output(c, a, b), limit = float_limit(c);
-    struct replay_case rc = {c->node, &c->args, out, limit};
-    struct replay r;
-    if (pair_shows(c, a, b, out, limit)) {
-        assert_true(replay_run(&rc, &r, NULL));
-        t->pairs++;
-        t->named += among_named(&r, a, b);
-        t->alone += among_named(&r, a, b) && r.named == 1;
-        t->by_single += r.named && !r.item[0].second;
-        if (!among_named(&r, a, b)) {
-            printf("%s + %s on %s: not named;", a->code, b->code, ref64_op_row(c->node->op)->name);
-            print_named(&r);
-        }
-        replay_free(&r);
-    }
+    assert_true(npz_write_f32(f, name, s->rank, s->dim, v, NULL));
+}
+
+/* A file of one DCNv3 call with everything unequal; the port's output under two mistakes, or
+ * one that is none of ours. */
+static void write_op(const char *path, const struct convention *a, const struct convention *b,
+                     bool spoilt, char *options, size_t size)
+{
+    struct random_node c = random_node(OP_dcnv3, 0, 99);
+    const struct attr *t = &c.node->attr;
+    double *out = port_output(&c, a, b);
+    float *v = c.r32->value[c.node->id];
+    const float stride[] = {(float)t->y.stride, (float)t->x.stride};
+    const struct shape pair = shape_of(1, (int64_t)2);
+    for (int64_t k = 0; k < shape_count(&c.node->shape); k++)
+        v[k] = (float)(spoilt ? 0.5 * out[k] * out[k] : out[k]);
+    struct npz_file *f = npz_create(path, NULL);
+    assert_non_null(f);
+    for (int i = 0; i < 3; i++)
+        write_tensor(f, c.graph->node[i]->name, &c.graph->node[i]->shape, c.r32->value[i]);
+    write_tensor(f, "output", &c.node->shape, v);
+    write_tensor(f, "stride", &pair, stride);
+    assert_true(npz_close(f, NULL));
+    snprintf(options, size, "--kernel %d,%d --pad %d,%d --dilation %d,%d --groups %d "
+             "--offset-scale %g", t->y.kernel, t->x.kernel, t->y.pad, t->x.pad, t->y.dilation,
+             t->x.dilation, t->groups, t->offset_scale);
     free(out);
+    random_node_free(&c);
 }
 
-/* INTERNIMAGE_PAIRS=all tries every pair instead of a sample. */
-static void pairs_are_named(void **state)
+static void one_op_from_a_file(void **state)
 {
-    static const struct { enum op_kind op; int variant; } kinds[] = {
-        {OP_dcnv3, 0}, {OP_dcnv3, 1}, {OP_dcnv2, 0}, {OP_conv2d, 0}, {OP_conv2d, 1},
-        {OP_dwconv2d, 0}, {OP_layer_norm, 0}, {OP_batch_norm, 0}, {OP_linear, 0},
-    };
-    const char *how = getenv("INTERNIMAGE_PAIRS");
-    const bool all = how && !strcmp(how, "all");
-    struct tally sum = {0};
+    char path[64], options[256];
+    const struct convention *xy = convention_find("xy01"), *kp = convention_find("KP01");
     (void)state;
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        struct random_node c = random_node(kinds[k].op, kinds[k].variant, SEED_PAIRS + k);
-        struct tally t = {0};
-        int sensible = 0;
-        for (int i = 0; i < MISTAKES; i++)
-            for (int j = i + 1; j < MISTAKES; j++)
-                sensible += convention_pair(convention_at(i), convention_at(j), c.node);
-        for (int i = 0; i < MISTAKES; i++)
-            for (int j = i + 1; j < MISTAKES; j++)
-                if (convention_pair(convention_at(i), convention_at(j), c.node)
-                    && (all || seeded_hash("pair", (uint64_t)(i * MISTAKES + j), SEED_PAIRS)
-                                   % (uint64_t)sensible < PAIRS_PER_OP))
-                    try_pair(&c, convention_at(i), convention_at(j), &t);
-        printf("%-10s %4d of %4d pairs named, %d of them alone\n",
-               ref64_op_row(kinds[k].op)->name, t.named, t.pairs, t.alone);
-        sum.pairs += t.pairs;
-        sum.named += t.named;
-        sum.alone += t.alone;
-        random_node_free(&c);
-    }
-    printf("pairs: %d of %d named (%.1f %%), %d of them alone\n", sum.named, sum.pairs,
-           100.0 * sum.named / sum.pairs, sum.alone);
-    assert_true(sum.named >= 0.9 * sum.pairs);
+    snprintf(path, sizeof path, "%s/op.npz", folder);
+    write_op(path, NULL, NULL, false, options, sizeof options);
+    assert_int_equal(command("diagnose %s %s", path, options), EXIT_MATCH);
+    write_op(path, xy, kp, false, options, sizeof options);
+    assert_int_equal(command("diagnose %s %s", path, options), EXIT_MISMATCH);
+    assert_prints("\nXY01  ");
+    assert_prints("\nKP01  ");
+    assert_int_equal(command("diagnose %s %s --json", path, options), EXIT_MISMATCH);
+    assert_prints("\"XY01 + KP01\"");
+    write_op(path, NULL, NULL, true, options, sizeof options);
+    assert_int_equal(command("diagnose %s %s", path, options), EXIT_INCONCLUSIVE);
+    assert_prints("near:");
+    assert_int_equal(command("diagnose %s --kernel 7", path), EXIT_BAD_FILE);
+    assert_int_equal(command("diagnose %s/none.npz", folder), EXIT_BAD_FILE);
+    assert_int_equal(command("diagnose %s --op nonsense", path), EXIT_USAGE);
 }
 
-/* --- the innocent ------------------------------------------------------------------------ */
+/* --- the words --------------------------------------------------------------------------- */
 
-static void correct_is_never_accused(void **state)
+static void every_mistake_has_its_words(void **state)
 {
     (void)state;
-    for (int i = 0; i < 100; i++) {
-        enum op_kind op = i % 3 == 0 ? OP_dcnv3 : i % 3 == 1 ? OP_dcnv2 : (enum op_kind)(i % OP_COUNT);
-        if (!in_catalogue(op))
-            op = OP_linear;
-        struct random_node c = random_node(op, i % 2, SEED_CORRECT + (uint64_t)i);
-        const int64_t count = shape_count(&c.node->shape);
-        double *out = new_output(&c);
-        for (int64_t k = 0; k < count; k++)         /* computed in float32 */
-            out[k] = c.r32->value[c.node->id][k];
-        struct replay_case rc = {c.node, &c.args, out, float_limit(&c)};
-        struct replay r;
-        assert_true(replay_run(&rc, &r, NULL));
-        assert_int_equal(r.verdict, VERDICT_RIGHT);
-        replay_free(&r);
-        free(out);
-        random_node_free(&c);
+    for (int i = 0; i < MISTAKES; i++) {
+        const struct convention *c = convention_at(i);
+        const struct convention_family *f = convention_family(c->family);
+        assert_ptr_equal(convention_find(c->code), c);
+        assert_true(*c->title && *c->symptom && *c->fix);
+        assert_true(strlen(f->story) > 100 && *f->evidence && f->figure[strlen(f->figure) - 1] == '\n');
+        if (i % 13)
+            continue;                   /* the command for some of them */
+        assert_int_equal(command("explain %s", c->code), 0);
+        assert_prints(c->title);
     }
+    assert_int_equal(command("explain XX99"), EXIT_USAGE);
+}
+
+static void the_page_is_up_to_date(void **state)
+{
+    char *page = NULL;
+    size_t size = 0;
+    static char stored[1 << 17];
+    (void)state;
+    FILE *to = open_memstream(&page, &size), *from = fopen("docs/mistakes.md", "r");
+    assert_non_null(to);
+    assert_non_null(from);
+    explain_markdown(to);
+    fclose(to);
+    stored[fread(stored, 1, sizeof stored - 1, from)] = 0;
+    fclose(from);
+    if (strcmp(page, stored))
+        fail_msg("docs/mistakes.md is stale: make mistakes");
+    free(page);
+}
+
+static int folder_new(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int folder_remove(void **state)
+{
+    char line[128];
+    (void)state;
+    snprintf(line, sizeof line, "rm -r %s", folder);
+    return system(line);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_mistake_is_the_reference),
-        cmocka_unit_test(every_mistake_is_named),
-        cmocka_unit_test(pairs_are_named),
-        cmocka_unit_test(correct_is_never_accused),
+        cmocka_unit_test(a_model_with_one_mistake),
+        cmocka_unit_test(in_a_random_block),
+        cmocka_unit_test(a_right_model),
+        cmocka_unit_test(one_op_from_a_file),
+        cmocka_unit_test(every_mistake_has_its_words),
+        cmocka_unit_test(the_page_is_up_to_date),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, folder_new, folder_remove);
 }
