@@ -48,7 +48,7 @@ PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures mistakes example bench-rivals goldens goldens-check venv clean fuzz fuzzers
+.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures example bench-rivals goldens goldens-check venv clean fuzz fuzzers
 all: $(PROGRAM) $(LIBRARY)
 
 help:
@@ -57,10 +57,10 @@ help:
 	@echo 'make check-unit     the cmocka tests alone'
 	@echo 'make fuzz           the readers of files from outside, fuzzed for 60 seconds (ci/fuzz: longer)'
 	@echo 'make check-avx512   AVX-512 in an emulated CPU (ci/deps emulator); and which registers are used'
+	@echo 'make cycles         llvm-mca on the inner loops (Debian: llvm-19 knows Zen 4)'
 	@echo 'make instructions   record the instruction counts that ci/instructions compares with'
 	@echo 'make example        a program of 50 lines on the library, built and run'
 	@echo 'make figures        the pictures of docs/, redrawn'
-	@echo 'make mistakes       docs/mistakes.md from the catalogue'
 	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
 	@echo 'make bench-rivals   PyTorch, ONNX Runtime and OpenVINO beside ours, in one run'
 	@echo 'make goldens        remake all golden files with PyTorch'
@@ -207,6 +207,10 @@ $(BUILD)/plant/%: ci/plants.c $(OBJECTS)
 	$(Q)$(CC) $(BASE) -ffunction-sections -DPLANT_$(if $(filter slow-%,$*),SLOW,ROUGH) -c $< -o $@.o
 	$(Q)$(CC) $(SANFLAGS) -Wl,--wrap=$(lastword $(subst -, ,$*))_avx2 -Wl,--gc-sections \
 	    $(filter %.o,$^) $@.o $(LDLIBS) -o $@
+
+# Static cycle counts of the inner loops, for CPUs that are not here.
+cycles:
+	ci/cycles $(CC) >results/cycles.txt; s=$$?; cat results/cycles.txt; [ $$s = 0 ] || [ $$s = 77 ]
 
 # libFuzzer targets: the readers and what they stand on, instrumented (see ci/fuzz).
 fuzz:

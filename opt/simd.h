@@ -29,6 +29,15 @@ typedef int32_t vi __attribute__((vector_size(LANES * 4)));
 typedef float vf_u __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 typedef int32_t vi_u __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
+/* Where ci/cycles has llvm-mca look; nothing in the product. */
+#ifdef MCA
+#define MCA_BEGIN(name) __asm__ volatile("# LLVM-MCA-BEGIN " name ::: "memory")
+#define MCA_END __asm__ volatile("# LLVM-MCA-END" ::: "memory")
+#else
+#define MCA_BEGIN(name) (void)0
+#define MCA_END (void)0
+#endif
+
 #define INLINE static inline __attribute__((always_inline, unused))
 
 INLINE vf vload(const float *p) { return (vf)*(const vf_u *)p; }

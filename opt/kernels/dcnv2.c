@@ -79,8 +79,11 @@ INLINE void sample(const struct dcnv2_plan *p, const struct taps *t, int i, cons
     if (count >= LANES) {
         const vf w[4] = {vset(t->weight[0][i]), vset(t->weight[1][i]), vset(t->weight[2][i]),
                          vset(t->weight[3][i])};
-        for (; c + LANES <= count; c += LANES)
+        for (; c + LANES <= count; c += LANES) {
+            MCA_BEGIN("dcnv2, one vector of channels of one point");
             vstore(a + c, mix(up + c, down + c, p->channels, w, LANES));
+            MCA_END;
+        }
     }
 #if defined __AVX512F__
     for (; c + 8 <= count; c += 8)

@@ -83,6 +83,7 @@ INLINE void set_up(const struct dcnv3_plan *p, const float *branch, int oy, int 
     const int pixel = p->groups * p->group_channels, row = (p->width + 2) * pixel;
     const float fx = (float)(ox * p->stride_x), fy = (float)(oy * p->stride_y);
     for (int i = 0; i < p->taps; i += LANES) {
+        MCA_BEGIN("dcnv3, set-up of one vector of points");
         const vf m = vload(t->modulation + i);
         const vf x = clamp(vload(p->base_x + i) + fx + vload(branch + i) * p->offset_scale,
                            p->width);
@@ -94,6 +95,7 @@ INLINE void set_up(const struct dcnv3_plan *p, const float *branch, int oy, int 
         vstore_int(t->corner + i, y0 * row + x0 * pixel);
         const vf w[4] = {up - up * lx, up * lx, down - down * lx, down * lx};
         weights_put(t, i, w);
+        MCA_END;
     }
 }
 
@@ -168,10 +170,13 @@ INLINE void gather(const struct points *t, int first, const int points, const fl
     vf a[2][4];
     /* One base each: else every point of the unrolled loop gets a pointer of its own. */
     __asm__("" : "+r"(corner), "+r"(weight));
+    const bool typical = vectors * LANES == 16 && points == 9;  /* InternImage's, for ci/cycles */
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++)
         a[v][0] = a[v][1] = a[v][2] = a[v][3] = (vf){0};
     for (int k = 0; k < points; k++) {
+        if (typical)
+            MCA_BEGIN("dcnv3, 16 channels of one point");
         const float *up = value + corner[k], *down = up + row;
         vf w[4];
         weights_at(weight, t->padded, k, w);
@@ -182,6 +187,8 @@ INLINE void gather(const struct points *t, int first, const int points, const fl
             a[v][2] += vload(down + v * LANES) * w[2];
             a[v][3] += vload(down + pixel + v * LANES) * w[3];
         }
+        if (typical)
+            MCA_END;
     }
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++)

@@ -42,11 +42,13 @@ INLINE void four_pixels(const struct dwconv *d, const float *x, int oy, int ox, 
         const float *w = d->weight + (size_t)ky * kernel * d->channels + c;
         const size_t next = (size_t)d->channels;
         for (int kx = 0; kx < kernel; kx++, in += next, w += next) {
+            MCA_BEGIN("dwconv, one tap for four pixels");
             const vf k = vload(w);
             s0 += vload(in) * k;
             s1 += vload(in + next) * k;
             s2 += vload(in + 2 * next) * k;
             s3 += vload(in + 3 * next) * k;
+            MCA_END;
         }
     }
     vstore(y + c, s0);

@@ -62,6 +62,7 @@ INLINE void tile(const int rows, const struct gemm *g, int64_t m, const float *a
     for (int r = 0; r < rows; r++)
         sum[r][0] = sum[r][1] = (vf){0};
     for (int i = 0; i < g->k; i++, b += PANEL, ahead += step) {
+        MCA_BEGIN("gemm, one step of k for a full tile");
         const vf b0 = vload(b), b1 = vload(b + LANES);
         __builtin_prefetch(ahead);
         __builtin_prefetch(ahead + 16);
@@ -71,6 +72,7 @@ INLINE void tile(const int rows, const struct gemm *g, int64_t m, const float *a
             sum[r][0] += b0 * x;
             sum[r][1] += b1 * x;
         }
+        MCA_END;
     }
     for (int r = 0; r < rows; r++) {
         const int64_t to = g->frame_width ? frame_row(m + r, g->frame_height, g->frame_width)

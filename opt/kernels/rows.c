@@ -27,8 +27,10 @@ INLINE void norm_row(int channels, float eps, const float *x, const float *weigh
         sum += load_at(x, c, channels);
     const float mean = vsum(sum) / (float)channels;
     FOR_VECTORS(c, whole) {
+        MCA_BEGIN("layer_norm, one vector of the variance");
         vf d = vload(x + c) - mean;
         squares += d * d;
+        MCA_END;
     }
     float variance = vsum(squares);
     for (int c = whole; c < channels; c++)
@@ -57,8 +59,11 @@ void K(layer_norm)(int rows, int channels, float eps, const float *x, int ldx,
 void K(gelu)(int64_t count, const float *x, float *y)
 {
     int64_t i = 0;
-    for (; i + LANES <= count; i += LANES)
+    for (; i + LANES <= count; i += LANES) {
+        MCA_BEGIN("gelu, one vector");
         vstore(y + i, vgelu(vload(x + i)));
+        MCA_END;
+    }
     if (i < count)
         vstore_part(y + i, vgelu(vload_part(x + i, (int)(count - i))), (int)(count - i));
 }
