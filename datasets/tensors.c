@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TENSORS = 1 << 18, SCRATCH = 4 << 20 };
+enum { MOST_TENSORS = 1 << 18, SCRATCH = 1 << 20 };
 
 static const struct { const char *name; size_t size; } types[] = {
     [TENSOR_F64] = {"float64", 8}, [TENSOR_F32] = {"float32", 4}, [TENSOR_F16] = {"float16", 2},

@@ -5,12 +5,14 @@
 
 #include "report.h"
 
+#include "datasets/sandbox.h"
+
 #include <stdio.h>
 #include <time.h>
 
 struct compare_arguments {
-    const char *map, *prefix, *type, *junit, *html;
-    bool json, verbose;
+    const char *golden, *mine, *map, *prefix, *type, *junit, *html;
+    bool json, verbose, sandbox;
 };
 
 static double now(void)
@@ -40,9 +42,9 @@ static void options_text(const struct compare_arguments *a, char *text, size_t s
              a->type ? " --dtype " : "", a->type ? a->type : "");
 }
 
-static int compare(const char *golden, const char *mine, const struct compare_arguments *a,
-                   struct error *e)
+static int compare(void *context, struct error *e)
 {
+    const struct compare_arguments *a = context;
     struct comparison c = {0};
     struct compare_options o = {.progress = progress};
     const double start = now();
@@ -50,7 +52,7 @@ static int compare(const char *golden, const char *mine, const struct compare_ar
         fail(e, EXIT_USAGE, "--dtype is fp32, fp16 or bf16, not '%s'", a->type);
         return EXIT_USAGE;
     }
-    struct port *p = port_open(golden, mine,
+    struct port *p = port_open(a->golden, a->mine,
                                (struct port_options){.map = a->map, .prefix = a->prefix}, e);
     if (!p || !compare_run(p, o, &c, e)) {
         port_close(p);
@@ -58,8 +60,8 @@ static int compare(const char *golden, const char *mine, const struct compare_ar
     }
     char options[1024];
     options_text(a, options, sizeof options);
-    struct report r = {.golden = golden, .mine = mine, .options = options, .port = p, .result = &c,
-                       .type = o.type, .seconds = now() - start};
+    struct report r = {.golden = a->golden, .mine = a->mine, .options = options, .port = p,
+                       .result = &c, .type = o.type, .seconds = now() - start};
     int code = report(&r, a, e);
     compare_free(&c);
     port_close(p);
@@ -77,6 +79,7 @@ int cmd_compare(int argc, char **argv, struct error *e)
         {"--json", NULL, &a.json, "machine-readable, one object per layer"},
         {"--junit", &a.junit, NULL, "also write a JUnit file, one test case per layer"},
         {"--html", &a.html, NULL, "also write one HTML file with plots (needs gnuplot)"},
+        {"--sandbox", NULL, &a.sandbox, "in a child process, 4 GiB of memory and 10 minutes"},
         {0},
     };
     int plain = options_parse(argc, argv, spec,
@@ -89,5 +92,7 @@ int cmd_compare(int argc, char **argv, struct error *e)
         fail(e, EXIT_USAGE, "give GOLDEN and MINE");
         return EXIT_USAGE;
     }
-    return compare(argv[0], argv[1], &a, e);
+    a.golden = argv[0];
+    a.mine = argv[1];
+    return a.sandbox ? sandbox_run(compare, &a, &sandbox_usual, a.mine, e) : compare(&a, e);
 }
