@@ -48,7 +48,7 @@ PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures example bench-rivals goldens goldens-check venv clean fuzz fuzzers
+.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures mistakes example bench-rivals goldens goldens-check venv clean fuzz fuzzers
 all: $(PROGRAM) $(LIBRARY)
 
 help:
@@ -61,6 +61,7 @@ help:
 	@echo 'make instructions   record the instruction counts that ci/instructions compares with'
 	@echo 'make example        a program of 50 lines on the library, built and run'
 	@echo 'make figures        the pictures of docs/, redrawn'
+	@echo 'make mistakes       docs/mistakes.md from the catalogue'
 	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
 	@echo 'make bench-rivals   PyTorch, ONNX Runtime and OpenVINO beside ours, in one run'
 	@echo 'make goldens        remake all golden files with PyTorch'
@@ -165,6 +166,10 @@ tables: $(PROGRAM)
 	@mkdir -p results/tables
 	@for t in $(TABLES); do $(PROGRAM) tables $$t >results/tables/$$t.txt || exit 1; done
 	@cat results/tables/params.txt; echo; echo 'all of them: results/tables/'
+
+# The page of the catalogue; a test says when it is stale.
+mistakes: $(PROGRAM)
+	$(PROGRAM) explain --markdown >docs/mistakes.md
 
 check: deps
 	ci/check
