@@ -11,6 +11,8 @@ PYTHON  ?= python3
 BUILD   ?= build$(if $(SAN),/san)$(if $(findstring clang,$(CC)),/clang)
 VENV    ?= .venv
 VERSION := 0.1.0
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
 Q       := $(if $(V),,@)
 TORCH   ?= 2.13.0
 
@@ -26,7 +28,8 @@ HDF5_LIBS   = $(shell pkg-config --libs hdf5 2>/dev/null || pkg-config --libs hd
 OPENMP   = -fopenmp
 # ONEDNN= builds without it; the fast side then has its own products only, and no gradients.
 ONEDNN  ?= $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1)
-LDLIBS   = $(OPENMP) $(HDF5_LIBS) $(if $(ONEDNN),-ldnnl) -lz -lcjson -lpthread -lm
+# ONEDNN_DIR: where it lies when it is not the distribution's.
+LDLIBS   = $(OPENMP) $(HDF5_LIBS) $(ONEDNN_DIR:%=-L%/lib -Wl,-rpath,%/lib) $(if $(ONEDNN),-ldnnl) -lz -lcjson -lpthread -lm
 
 # ref/: files that include row.h are compiled in both precisions.
 REF_TWICE := $(shell grep -l '"row.h"' ref/*.c)
@@ -48,7 +51,7 @@ PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures mistakes example bench-rivals goldens goldens-check venv clean fuzz fuzzers
+.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures example bench-rivals goldens goldens-check venv clean fuzz fuzzers
 all: $(PROGRAM) $(LIBRARY)
 
 help:
@@ -59,9 +62,12 @@ help:
 	@echo 'make check-avx512   AVX-512 in an emulated CPU (ci/deps emulator); and which registers are used'
 	@echo 'make cycles         llvm-mca on the inner loops (Debian: llvm-19 knows Zen 4)'
 	@echo 'make instructions   record the instruction counts that ci/instructions compares with'
+	@echo 'make install        PREFIX, LIBDIR, DESTDIR; make dist: the tarball'
+	@echo 'make install-test   a tarball built, installed into an empty root and run there'
+	@echo 'make check-onednn3  built against oneDNN 3 (PyPI) and verified with it'
+	@echo 'make plots          the plots of results/, redrawn from its records'
 	@echo 'make example        a program of 50 lines on the library, built and run'
 	@echo 'make figures        the pictures of docs/, redrawn'
-	@echo 'make mistakes       docs/mistakes.md from the catalogue'
 	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
 	@echo 'make bench-rivals   PyTorch, ONNX Runtime and OpenVINO beside ours, in one run'
 	@echo 'make goldens        remake all golden files with PyTorch'
@@ -70,7 +76,7 @@ help:
 # --- build ---------------------------------------------------------------------
 
 # Which build this is (verify/about.c). Rewritten only when it changed.
-COMMIT   := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),$(shell cat COMMIT 2>/dev/null),unknown)$(if $(shell git status --porcelain -uno 2>/dev/null),+)
+COMMIT   := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),$(shell grep -v Format ci/commit | cut -c1-12),unknown)$(if $(shell git status --porcelain -uno 2>/dev/null),+)
 $(BUILD)/build.h: force
 	@mkdir -p $(@D)
 	@printf '#define BUILD_VERSION "%s"\n#define BUILD_COMMIT "%s"\n#define BUILD_FLAGS "%s"\n' \
@@ -95,7 +101,7 @@ $(BUILD)/ref/%.o: ref/%.c
 
 $(BUILD)/opt/%.o: opt/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) $(OPENMP) $(if $(ONEDNN),-DHAVE_ONEDNN) -c $< -o $@
+	$(Q)$(CC) $(BASE) $(OPENMP) $(if $(ONEDNN),-DHAVE_ONEDNN) $(ONEDNN_DIR:%=-I%/include) -c $< -o $@
 
 define kernel_rule
 $(BUILD)/opt/$(1)/%.o: opt/kernels/%.c
@@ -119,9 +125,11 @@ $(BUILD)/libinternimage.a: $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-# Only the public header's functions are visible.
+# Only the public header's functions are visible. Its name changes when they change.
+SONAME   := libinternimage.so.0
 $(BUILD)/libinternimage.so: $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) opt/internimage.map
-	$(Q)$(CC) -shared $(SANFLAGS) -Wl,--as-needed -Wl,--version-script=opt/internimage.map $(filter %.o,$^) $(LDLIBS) -o $@
+	$(Q)$(CC) -shared $(SANFLAGS) -Wl,--as-needed -Wl,-soname,$(SONAME) -Wl,--version-script=opt/internimage.map $(filter %.o,$^) $(LDLIBS) -o $@
+	$(Q)ln -sf $(@F) $(@D)/$(SONAME)
 
 # The example, against the shared library; and the header as C++.
 example: $(PROGRAM) $(LIBRARY)
@@ -147,6 +155,36 @@ $(PLUGINS):
 $(OBJECTS): Makefile
 -include $(OBJECTS:.o=.d) $(TESTS:=.d)
 
+# --- install and release -------------------------------------------------------
+
+.PHONY: install dist install-test check-onednn3 plots
+install: $(PROGRAM) $(LIBRARY)
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(PREFIX)/include $(LIBDIR)/pkgconfig \
+	    $(PREFIX)/share/man/man1 $(PREFIX)/share/bash-completion/completions)
+	install $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/internimage
+	install -m 644 opt/internimage.h $(DESTDIR)$(PREFIX)/include/internimage.h
+	install -m 644 $(BUILD)/libinternimage.a $(DESTDIR)$(LIBDIR)/libinternimage.a
+	install $(BUILD)/libinternimage.so $(DESTDIR)$(LIBDIR)/$(SONAME).$(VERSION)
+	ln -sf $(SONAME).$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libinternimage.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(strip $(LDLIBS))|' \
+	    opt/internimage.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/internimage.pc
+	docs/manual $(PROGRAM) $(VERSION) >$(BUILD)/internimage.1
+	install -m 644 $(BUILD)/internimage.1 $(DESTDIR)$(PREFIX)/share/man/man1/internimage.1
+	install -m 644 docs/internimage.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/internimage
+
+# What is committed, the same bytes every time: git takes times from the commit.
+dist:
+	@mkdir -p $(BUILD)
+	git archive --format=tar --prefix=internimage-$(VERSION)/ HEAD | gzip -n9 >$(BUILD)/internimage-$(VERSION).tar.gz
+	@sha256sum $(BUILD)/internimage-$(VERSION).tar.gz
+
+install-test:
+	ci/install-test || [ $$? = 77 ]
+
+check-onednn3:
+	PYTHON=$(PYTHON) ci/onednn3 || [ $$? = 77 ]
+
 # --- run -----------------------------------------------------------------------
 
 deps:
@@ -167,15 +205,12 @@ tables: $(PROGRAM)
 	@for t in $(TABLES); do $(PROGRAM) tables $$t >results/tables/$$t.txt || exit 1; done
 	@cat results/tables/params.txt; echo; echo 'all of them: results/tables/'
 
-# The page of the catalogue; a test says when it is stale.
-mistakes: $(PROGRAM)
-	$(PROGRAM) explain --markdown >docs/mistakes.md
-
 check: deps
 	ci/check
 
 check-unit: $(TESTS) $(PROGRAM) $(LIBRARY) $(PLUGINS)
-	@for t in $(TESTS); do echo "== $$t"; INTERNIMAGE=$(PROGRAM) $$t || exit 1; done
+	@for t in $(TESTS); do echo "== $$t"; INTERNIMAGE=$(PROGRAM) \
+	    $(if $(JUNIT),CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE=$(JUNIT)/$$(basename $$t).xml) $$t || exit 1; done
 
 # The AVX-512 kernels in an emulated CPU, beside a build where DCNv3's exchanges the upper
 # and the lower weights of a point. And no wide registers where they may be missing.
@@ -226,6 +261,26 @@ fuzzers:
 
 $(BUILD)/fuzz_%: verify/fuzz/fuzz_%.c verify/fuzz/fuzz.c $(REF_OBJ) $(DATA_OBJ)
 	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) -fsanitize=fuzzer $^ $(HDF5_LIBS) -lhdf5_hl -lz -lm -o $@
+
+# The plots of results/ from the records beside them (results/measure makes those anew).
+PLOTS := sizes batches variants roofline errors $(if $(wildcard results/history.txt),history)
+BANDWIDTH = $(shell sed -n 's/^1 thread.*read \([0-9.]*\) GB.*/\1/p' results/machine.txt)
+plots: $(PLOTS:%=results/%.png)
+$(BUILD)/plots/%: results/%.json results/columns
+	@mkdir -p $(@D)
+	results/columns $(filter %.json,$^) >$@
+$(BUILD)/plots/variants: results/h.json
+$(BUILD)/plots/roofline: results/ops.json results/layers.json results/columns
+	@mkdir -p $(@D)
+	results/columns $(filter %.json,$^) >$@
+$(BUILD)/plots/errors $(BUILD)/plots/history: $(BUILD)/plots/%: results/%.txt
+	@mkdir -p $(@D)
+	cp $< $@
+$(BUILD)/plots/rivals: $(wildcard results/rivals*.json) results/rivals
+	@mkdir -p $(@D)
+	results/rivals $(filter %.json,$^) >$@
+results/%.png: $(BUILD)/plots/% results/%.gp results/style.gp $(BUILD)/plots/rivals
+	gnuplot -e "data='$<'; out='$@'; bandwidth=$(BANDWIDTH)+0; rivals='$(BUILD)/plots/rivals'" results/$*.gp
 
 figures: $(PROGRAM)
 	$(PROGRAM) plot sampling >$(BUILD)/sampling.txt

@@ -15,8 +15,10 @@
 
 #define ALL_GOLDENS "datasets/goldens"
 
+#define ALL_GOLDENS "datasets/goldens"
+
 struct verify_options {
-    const char *goldens, *isa, *filter, *only, *plugin, *against, *record;
+    const char *goldens, *isa, *filter, *only, *plugin, *against, *record, *junit;
     bool json, verbose;
 };
 
@@ -292,6 +294,7 @@ int cmd_verify(int argc, char **argv, struct error *e)
         {"--plugin", &v.plugin, NULL, "a shared library with your DCN operators (docs/plugins.md)"},
         {"--against", &v.against, NULL, "also fail where an error has grown to 2 times the recorded"},
         {"--record", &v.record, NULL, "write the errors, for --against"},
+        {"--junit", &v.junit, NULL, "also a JUnit file, one test case per tensor"},
         {"--json", NULL, &v.json, "machine-readable, one object per tensor"},
         {"--verbose", NULL, &v.verbose, "one line per tensor"},
         {0},
@@ -319,6 +322,8 @@ int cmd_verify(int argc, char **argv, struct error *e)
         print_text(&found, v.verbose ? PER_TENSOR : v.filter || v.only ? PER_CASE : PER_OP,
                    (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec));
     int code = ok ? verdict(&found, &v, e) : (int)e->code, lost = 0;
+    if (ok && v.junit)
+        ok = findings_junit(&found, v.junit, e);
     if (ok && v.record)
         ok = numerics_write(v.record, &found, e);
     if (ok && v.against)

@@ -4,17 +4,20 @@
 
 #include "report.h"
 
+enum { MOST_LISTED = 16 };
 struct bench {
-    const char *filter;
-    struct subject_spec spec;           /* threads, batch: the most */
-    bool all_threads, all_batches;
+    const char *filter;                 /* names, separated by commas */
+    struct subject_spec spec;           /* threads: the most */
+    bool all_threads;
+    int height[MOST_LISTED], width[MOST_LISTED], sizes;
+    int batch[MOST_LISTED], batches;
     enum report_format format;
     struct measure_options measure;
     const char *against, *against_binary;
     double margin;                      /* of the gates */
 };
 
-/* Every case that was asked for, in order: names, then threads, then batches. */
+/* Every case that was asked for, in order: names, sizes, threads, batches. */
 bool bench_each(const struct bench *b,
                 bool (*visit)(const struct bench *, const struct subject_spec *, void *,
                               struct error *),

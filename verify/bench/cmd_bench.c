@@ -58,25 +58,40 @@ bool bench_case(const struct bench *b, const struct subject_spec *spec, struct r
     return ok;
 }
 
-/* Of batches the ends only; of a list of names batch 1 alone. */
-bool bench_each(const struct bench *b,
-                bool (*visit)(const struct bench *, const struct subject_spec *, void *,
-                              struct error *),
-                void *context, struct error *e)
+typedef bool visitor(const struct bench *, const struct subject_spec *, void *, struct error *);
+
+/* One name at every size, with every number of threads and every batch. Of a list ("ops")
+ * only the first batch. */
+static bool each_of(const struct bench *b, const char *name, bool listed, visitor *visit,
+                    void *context, struct error *e)
 {
     struct subject_spec spec = b->spec;
-    for (int i = 0; (spec.name = subject_names(b->filter, i)); i++) {
-        const bool listed = strcmp(spec.name, b->filter) != 0;
+    spec.name = name;
+    for (int size = 0; size < b->sizes; size++) {
+        spec.height = b->height[size];
+        spec.width = b->width[size];
         for (int t = b->all_threads ? 1 : b->spec.threads; t <= b->spec.threads; t++) {
             spec.threads = t;
-            spec.batch = b->all_batches ? 1 : b->spec.batch;
-            if (!visit(b, &spec, context, e))
-                return false;
-            spec.batch = b->spec.batch;
-            if (b->all_batches && !listed && spec.batch > 1 && !visit(b, &spec, context, e))
-                return false;
+            for (int i = 0; i < (listed ? 1 : b->batches); i++) {
+                spec.batch = b->batch[i];
+                if (!visit(b, &spec, context, e))
+                    return false;
+            }
         }
     }
+    return true;
+}
+
+bool bench_each(const struct bench *b, visitor *visit, void *context, struct error *e)
+{
+    static char names[256];             /* results refer to them until the next call */
+    char *rest = names, *filter;
+    const char *name;
+    snprintf(names, sizeof names, "%s", b->filter);
+    while ((filter = strsep(&rest, ",")))
+        for (int i = 0; (name = subject_names(filter, i)); i++)
+            if (!each_of(b, name, name != filter, visit, context, e))
+                return false;
     return true;
 }
 
@@ -118,6 +133,33 @@ struct arguments {
     bool json, train, count, serve;
 };
 
+/* "224x224,384x384" and "1,8". */
+static bool read_lists(const char *sizes, const char *batches, struct bench *b)
+{
+    int length = 0;
+    for (const char *at = sizes; b->sizes < MOST_LISTED; at++) {
+        if (sscanf(at, "%dx%d%n", &b->height[b->sizes], &b->width[b->sizes], &length) != 2)
+            return false;
+        b->sizes++;
+        at += length;
+        if (*at != ',')
+            break;
+    }
+    for (const char *at = batches; b->batches < MOST_LISTED; at++) {
+        if (sscanf(at, "%d%n", &b->batch[b->batches], &length) != 1 || b->batch[b->batches] < 1
+            || b->batch[b->batches] > 4096)
+            return false;
+        b->batches++;
+        at += length;
+        if (*at != ',')
+            break;
+    }
+    b->spec.height = b->height[0];
+    b->spec.width = b->width[0];
+    b->spec.batch = b->batch[0];
+    return true;
+}
+
 static bool understand(const struct arguments *a, struct bench *b, struct error *e)
 {
     static const char *const gemms[] = {"auto", "own", "onednn"};
@@ -131,17 +173,14 @@ static bool understand(const struct arguments *a, struct bench *b, struct error 
     b->format = (enum report_format)format;
     b->measure.yardstick = (enum yardstick_kind)yardstick;
     b->spec.threads = a->threads ? atoi(a->threads) : omp_get_num_procs();
-    b->spec.batch = a->batch ? atoi(a->batch) : 8;
     b->spec.work = a->train ? WORK_TRAIN : WORK_FORWARD;
     b->all_threads = !a->threads;
-    b->all_batches = !a->batch;
     b->measure.seconds = atof(a->seconds);
     b->measure.rounds = a->rounds ? atoi(a->rounds) : b->against || b->against_binary ? 10 : 1;
     b->margin = atof(a->margin) / 100;
-    if (sscanf(a->size, "%dx%d", &b->spec.height, &b->spec.width) != 2 || b->spec.threads < 1
-        || b->spec.threads > 1024 || b->spec.batch < 1 || b->spec.batch > 4096
+    if (!read_lists(a->size, a->batch, b) || b->spec.threads < 1 || b->spec.threads > 1024
         || !(b->measure.seconds >= 0))
-        return fail(e, EXIT_USAGE, "--size is HxW, --threads and --batch are positive numbers");
+        return fail(e, EXIT_USAGE, "--size is HxW[,HxW...], --batch N[,N...], --threads a number");
     if (b->measure.rounds < 1 || b->measure.rounds > MOST_ROUNDS)
         return fail(e, EXIT_USAGE, "--rounds is 1 to %d", MOST_ROUNDS);
     if (!(b->margin > 0 && b->margin < 1) || (b->against && b->against_binary))
@@ -153,14 +192,14 @@ static bool understand(const struct arguments *a, struct bench *b, struct error 
 int cmd_bench(int argc, char **argv, struct error *e)
 {
     struct bench b = {.filter = "internimage_t"};
-    struct arguments a = {.size = "224x224", .seconds = "2", .margin = "3", .gemm = "auto",
+    struct arguments a = {.size = "224x224", .batch = "1,8", .seconds = "2", .margin = "3", .gemm = "auto",
                           .format = "table", .yardstick = "fma"};
     enum exit_code code = EXIT_MATCH;
     const struct option_spec spec[] = {
-        {"--filter", &b.filter, NULL, "model (pico t s b l xl h g, internimage_t...), dcnv2: layers, ops"},
-        {"--size", &a.size, NULL, "HxW (default 224x224)"},
+        {"--filter", &b.filter, NULL, "models (pico t s b l xl h g), dcnv2: layers, ops; A,B,C"},
+        {"--size", &a.size, NULL, "HxW[,HxW...] (default 224x224)"},
         {"--threads", &a.threads, NULL, "only with so many (default: 1 to all)"},
-        {"--batch", &a.batch, NULL, "only this batch (default: 1 and 8)"},
+        {"--batch", &a.batch, NULL, "N[,N...] (default 1,8)"},
         {"--isa", &b.spec.isa, NULL, "generic, avx2 or avx512 (default: the best there is)"},
         {"--gemm", &a.gemm, NULL, "own, onednn or auto: who multiplies matrices (default auto)"},
         {"--seconds", &a.seconds, NULL, "per case and round (default 2)"},
