@@ -59,6 +59,8 @@ static bool read_sizes(struct h5_file *f, struct internimage_config *c, struct e
         && (!h5_has_attr(f, "", "config.dw_kernel_size")
             || read_int(f, "config.dw_kernel_size", &c->dw_kernel_size, e))
         && h5_attr_double(f, "", "config.offset_scale", &c->offset_scale, e)
+        && (!h5_has_attr(f, "", "config.image_size")
+            || read_int(f, "config.image_size", &c->image_size, e))
         && read_int(f, "config.num_classes", &c->num_classes, e);
 }
 

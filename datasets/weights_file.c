@@ -72,6 +72,7 @@ bool weights_write(const char *path, const struct internimage_config *c, const s
         {"config.remove_center", c->remove_center}, {"config.clip_projector", c->clip_projector},
         {"config.clip_dim", c->clip_dim}, {"config.clip_heads", c->clip_heads},
         {"config.clip_out", c->clip_out}, {"config.num_classes", c->num_classes},
+        {"config.image_size", c->image_size},
     };
     bool ok = f && h5_write_attr_string(f, "format", "internimage-weights", e)
            && h5_write_attr_double(f, "config.mlp_ratio", c->mlp_ratio, e)

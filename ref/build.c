@@ -1,5 +1,7 @@
 #include "build.h"
 
+#include <stdio.h>
+
 static struct node *one(struct graph *g, enum op_kind op, const char *name, struct attr a,
                         struct node *x)
 {
@@ -43,11 +45,11 @@ struct node *layer_norm(struct graph *g, struct node *x, const char *name)
     return one(g, OP_layer_norm, name, attr_default(), x);
 }
 
-struct node *batch_norm(struct graph *g, struct node *x, const char *name)
+struct node *batch_norm(struct graph *g, struct node *x, const char *name, bool training)
 {
     struct attr a = attr_default();
     a.eps = 1e-5;
-    return one(g, OP_batch_norm, name, a, x);
+    return one(g, training ? OP_batch_norm_train : OP_batch_norm, name, a, x);
 }
 
 struct node *unary(struct graph *g, enum op_kind op, struct node *x, const char *name)
@@ -75,6 +77,18 @@ struct node *layer_scale(struct graph *g, struct node *x, const char *name, cons
     struct node *n = one(g, OP_layer_scale, name, attr_default(), x);
     rename_param(g, n, 0, key);
     return n;
+}
+
+struct node *drop_path(struct graph *g, struct node *x, const char *name, double rate)
+{
+    char scale[NAME_SIZE];
+    struct attr a = attr_default();
+    if (rate == 0 || !x)
+        return x;
+    snprintf(scale, sizeof scale, "%s.scale", name);
+    a.rate = rate;
+    struct node *in[] = {x, graph_input(g, scale, shape_of(1, x->shape.dim[0]))};
+    return graph_add(g, OP_drop_path, name, a, in, 2);
 }
 
 struct node *add(struct graph *g, struct node *a, struct node *b, const char *name)

@@ -31,6 +31,7 @@ struct attr {
     int points, factor, heads;
     bool bias, remove_center;
     double offset_scale, eps, value;
+    double rate;                        /* of dropping, for who fills a mask */
 };
 
 struct param {

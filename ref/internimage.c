@@ -124,13 +124,14 @@ static struct node *mlp(struct graph *g, struct node *x, int channels, double ra
  * the variants differ in: before the branch (T), after it (S, B, L, XL, G), or
  * both (H: res-post-norm, which the official code ignores under layer scale). */
 static struct node *branch(struct graph *g, struct node *x, const struct internimage_config *c,
-                           int channels, int groups, int which)
+                           int channels, int groups, int which, double drop_rate)
 {
-    char norm[32], res_norm[32], scale[32], gamma[32];
+    char norm[32], res_norm[32], scale[32], gamma[32], drop[32];
     snprintf(norm, sizeof norm, "norm%d.0", which);
     snprintf(res_norm, sizeof res_norm, "res_post_norm%d.0", which);
     snprintf(scale, sizeof scale, "scale%d", which);
     snprintf(gamma, sizeof gamma, "gamma%d", which);
+    snprintf(drop, sizeof drop, "drop_path%d", which);
 
     struct node *y = c->post_norm ? x : layer_norm(g, x, norm);
     y = which == 1 ? dcnv3_module(g, y, c, channels, groups) : mlp(g, y, channels, c->mlp_ratio);
@@ -138,18 +139,31 @@ static struct node *branch(struct graph *g, struct node *x, const struct interni
         y = layer_norm(g, y, norm);
     else if (c->res_post_norm && !c->layer_scale)
         y = layer_norm(g, y, res_norm);
-    return c->layer_scale ? layer_scale(g, y, scale, gamma) : y;
+    y = c->layer_scale ? layer_scale(g, y, scale, gamma) : y;
+    return c->training ? drop_path(g, y, drop, drop_rate) : y;
+}
+
+/* Rate of a block, counted through all levels: linspace(0, rate, blocks). */
+static double drop_rate_of(const struct internimage_config *c, int level, int index)
+{
+    int before = 0, blocks = 0;
+    for (int i = 0; i < LEVELS; i++) {
+        before += i < level ? c->depths[i] : 0;
+        blocks += c->depths[i];
+    }
+    return blocks > 1 ? c->drop_path * (before + index) / (blocks - 1) : 0;
 }
 
 static struct node *block(struct graph *g, struct node *x, const struct internimage_config *c,
-                          int channels, int groups, int index)
+                          int channels, int groups, int level, int index)
 {
+    const double rate = drop_rate_of(c, level, index);
     char name[32];
     snprintf(name, sizeof name, "blocks.%d", index);
     int scope = graph_enter(g, "%s", name);
-    struct node *y = branch(g, x, c, channels, groups, 1);
+    struct node *y = branch(g, x, c, channels, groups, 1, rate);
     x = add(g, x, y, "residual1");
-    y = branch(g, x, c, channels, groups, 2);
+    y = branch(g, x, c, channels, groups, 2, rate);
     graph_leave(g, scope);
     return add(g, x, y, name);
 }
@@ -160,7 +174,7 @@ static struct node *level(struct graph *g, struct node *x, const struct internim
     const int channels = c->channels << index;
     int scope = graph_enter(g, "levels.%d", index);
     for (int b = 0; b < c->depths[index]; b++) {
-        x = block(g, x, c, channels, c->groups[index], b);
+        x = block(g, x, c, channels, c->groups[index], index, b);
         for (int k = 0; index == 2 && k < c->post_norms; k++) {
             char name[32];
             snprintf(name, sizeof name, "post_norms.%d.0", k);
@@ -202,7 +216,7 @@ static struct node *conv_head(struct graph *g, struct node *x, const struct inte
 {
     const int channels = (int)((c->channels << 3) * 1.5);
     x = conv2d(g, x, "conv_head.0", channels, 1, 1, false);
-    x = batch_norm(g, x, "conv_head.1.0");
+    x = batch_norm(g, x, "conv_head.1.0", c->training);
     x = unary(g, OP_gelu, x, "conv_head.2");
     x = unary(g, OP_global_avg_pool, x, "pool");
     return linear(g, x, "head", c->num_classes, true);

@@ -31,6 +31,10 @@ struct internimage_config {
     enum modulation modulation;
     bool fixed_offsets;                 /* no offset branch: the regular window is sampled */
     bool unshared;                      /* output_proj has a weight per sampling point */
+    int image_size;                     /* side of the images it was trained on; 0: not told */
+    /* How the graph is going to be used, not part of the architecture. */
+    bool training;                      /* batch statistics instead of the stored ones */
+    double drop_path;                   /* rate of the last block; rises linearly from 0 */
 };
 
 /* A published variant ("t" "s" "b" "l" "xl" "h" "g", also "internimage_t") or one

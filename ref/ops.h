@@ -57,6 +57,17 @@ void REF(batch_norm_backward)(int64_t rows, int channels, double eps, const real
                               const real *d_output, real *d_input, real *d_weight,
                               real *d_bias);
 
+/* The same in training: mean and (biased) variance of the batch itself. */
+void REF(batch_norm_train_forward)(int64_t rows, int channels, double eps, const real *input,
+                                   const real *weight, const real *bias, real *output);
+void REF(batch_norm_train_backward)(int64_t rows, int channels, double eps, const real *input,
+                                    const real *weight, const real *d_output, real *d_input,
+                                    real *d_weight, real *d_bias);
+/* Moves the stored statistics towards the batch's by `momentum`; the variance that is
+ * stored is the unbiased one (torch.nn.BatchNorm2d). */
+void REF(batch_norm_update)(int64_t rows, int channels, double momentum, const real *input,
+                            real *mean, real *variance);
+
 /* Elementwise activations over `count` values. GELU is the exact erf form
  * (arXiv 1606.08415): x/2 (1 + erf(x / sqrt 2)). */
 void REF(gelu_forward)(int64_t count, const real *input, real *output);
@@ -79,6 +90,13 @@ void REF(layer_scale_forward)(int64_t rows, int channels, const real *input, con
                               real *output);
 void REF(layer_scale_backward)(int64_t rows, int channels, const real *input, const real *gamma,
                                const real *d_output, real *d_input, real *d_gamma);
+
+/* Stochastic depth (arXiv 1603.09382): output[n] = input[n] * scale[n], where the scale of
+ * a sample is 0 (its branch is dropped) or 1 / (1 - rate). */
+void REF(drop_path_forward)(int64_t samples, int64_t size, const real *input, const real *scale,
+                            real *output);
+void REF(drop_path_backward)(int64_t samples, int64_t size, const real *input, const real *scale,
+                             const real *d_output, real *d_input, real *d_scale);
 
 /* output = a + b. */
 void REF(add_forward)(int64_t count, const real *a, const real *b, real *output);

@@ -3,6 +3,7 @@
 #define REF_REF_H
 
 #include "graph.h"
+#include "optimizer.h"
 #include "shapes.h"
 
 #define real float
@@ -10,6 +11,7 @@
 #include "ops.h"
 #include "op.h"
 #include "run.h"
+#include "training.h"
 #undef real
 #undef REF
 
@@ -18,6 +20,7 @@
 #include "ops.h"
 #include "op.h"
 #include "run.h"
+#include "training.h"
 #undef real
 #undef REF
 

@@ -90,6 +90,9 @@ bool internimage_check(const struct internimage_config *c, struct error *e)
         || c->post_norms > MAX_POST_NORMS)
         return fail(e, EXIT_USAGE, "%s: %d classes, %d post norms", c->name, c->num_classes,
                     c->post_norms);
+    if (!(c->drop_path >= 0 && c->drop_path < 1) || c->image_size < 0)
+        return fail(e, EXIT_USAGE, "%s: drop path %g, must be 0..1; image size %d", c->name,
+                    c->drop_path, c->image_size);
     if (c->clip_projector && (c->clip_dim < 1 || c->clip_dim > 65536 || c->clip_heads < 1
                               || c->clip_dim % c->clip_heads || c->clip_out < 1))
         return fail(e, EXIT_USAGE, "%s: clip projector %d wide with %d heads, %d out", c->name,

@@ -17,5 +17,6 @@ int cmd_weights(int argc, char **argv, struct error *e);
 int cmd_diagnose(int argc, char **argv, struct error *e);
 int cmd_explain(int argc, char **argv, struct error *e);
 int cmd_inspect(int argc, char **argv, struct error *e);
+int cmd_train(int argc, char **argv, struct error *e);
 
 #endif

@@ -19,7 +19,9 @@ static void put_string(struct json *j, const char *s)
 
 static void begin(struct json *j, const char *key)
 {
-    if (j->depth)
+    if (j->depth && j->line)
+        fputs(j->first ? "" : ", ", j->to);
+    else if (j->depth)
         fprintf(j->to, "%s\n%*s", j->first ? "" : ",", 2 * j->depth, "");
     j->first = false;
     if (key) {
@@ -39,7 +41,7 @@ void json_open(struct json *j, const char *key, char bracket)
 void json_close(struct json *j, char bracket)
 {
     j->depth--;
-    if (!j->first)
+    if (!j->first && !j->line)
         fprintf(j->to, "\n%*s", 2 * j->depth, "");
     fputc(bracket, j->to);
     j->first = false;

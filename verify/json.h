@@ -10,6 +10,7 @@ struct json {
     FILE *to;
     int depth;
     bool first;                 /* nothing written yet at this depth */
+    bool line;                  /* everything in one line */
 };
 
 /* `key` is NULL inside an array. Numbers that are NaN or infinite become null. */

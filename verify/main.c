@@ -18,6 +18,7 @@ static const struct {
     {"compare", cmd_compare, "a port's tensors against a golden model: the first wrong layer"},
     {"run", cmd_run, "one image through a model, the best classes"},
     {"plot", cmd_plot, "numbers behind the figures: plot sampling"},
+    {"train", cmd_train, "a model on Fashion-MNIST or CIFAR-10, to a weight file"},
     {"weights", cmd_weights, "a weight file from the seeded generator"},
     {"diagnose", cmd_diagnose, "which mistake a port makes: one op, or the first wrong layer of a model"},
     {"explain", cmd_explain, "the catalogue of mistakes: what people do, how it looks, the fix"},

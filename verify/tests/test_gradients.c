@@ -235,6 +235,7 @@ static void check_kind(enum op_kind op)
     a.points = 3;
     a.factor = 2;
     const struct shape two[] = {SHAPE(2, 3, 4), SHAPE(2, 3, 4)};
+    const struct shape scaled[] = {SHAPE(2, 3, 4), SHAPE(2)};
     switch (op) {
     case OP_dcnv3: dcnv3_gradients(); break;
     case OP_dcnv2: dcnv2_gradients(); break;
@@ -242,6 +243,8 @@ static void check_kind(enum op_kind op)
     case OP_attention_pool: attention_gradients(); break;
     case OP_center_feature_scale: center_feature_scale_gradients(); break;
     case OP_add: check_op(op, a, 2, two); break;
+    case OP_drop_path: check_op(op, a, 2, scaled); break;
+    case OP_batch_norm_train: check_one(op, a, SHAPE(5, 3, 6)); break;
     case OP_linear: case OP_layer_norm: case OP_batch_norm: case OP_gelu: case OP_relu:
     case OP_silu: case OP_sigmoid: case OP_softmax: case OP_layer_scale:
     case OP_constant:

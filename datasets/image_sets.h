@@ -1,0 +1,10 @@
+/* Inside of images.h: each kind of set fills everything but its name. */
+#ifndef DATASETS_IMAGE_SETS_H
+#define DATASETS_IMAGE_SETS_H
+
+#include "images.h"
+
+bool fashion_mnist_read(struct image_set *s, const char *directory, bool train, struct error *e);
+bool cifar10_read(struct image_set *s, const char *directory, bool train, struct error *e);
+
+#endif

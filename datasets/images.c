@@ -1,0 +1,104 @@
+#include "image_sets.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool open_set(struct image_set *s, const char *what, const char *directory, bool train,
+                     struct error *e)
+{
+    if (!strcmp(what, "fashion-mnist"))
+        return fashion_mnist_read(s, directory, train, e);
+    if (!strcmp(what, "cifar10"))
+        return cifar10_read(s, directory, train, e);
+    return fail(e, EXIT_USAGE, "'%s' is no image set; there are fashion-mnist and cifar10", what);
+}
+
+struct image_set *images_open(const char *what, const char *directory, bool train,
+                              struct error *e)
+{
+    struct image_set *s = calloc(1, sizeof *s);
+    if (s && open_set(s, what, directory, train, e)) {
+        snprintf(s->name, sizeof s->name, "%s", what);
+        return s;
+    }
+    images_close(s);
+    fail(e, EXIT_USAGE, "%s: out of memory", what);
+    return NULL;
+}
+
+void images_close(struct image_set *s)
+{
+    if (!s)
+        return;
+    free(s->label);
+    free(s->pixel);
+    free(s);
+}
+
+bool images_get(const struct image_set *s, int64_t index, unsigned char *out, struct error *e)
+{
+    const size_t size = (size_t)s->channels * s->height * s->width;
+    (void)e;
+    memcpy(out, s->pixel + (size_t)index * size, size);
+    return true;
+}
+
+/* What a crop and a flip do to one plane: the value at (y, x), or 0 outside. */
+struct moved {
+    const unsigned char *plane;
+    int height, width, dy, dx;
+    bool flip;
+};
+
+static float moved_at(const struct moved *m, int y, int x)
+{
+    const int from_y = y + m->dy, from_x = (m->flip ? m->width - 1 - x : x) + m->dx;
+    if (from_y < 0 || from_x < 0 || from_y >= m->height || from_x >= m->width)
+        return 0;
+    return m->plane[from_y * m->width + from_x];
+}
+
+/* Position i of `to` in a line of `from` values, half-pixel centres, as
+ * torch.nn.functional.interpolate(align_corners=False). */
+static float source(int i, int from, int to, int *first, int *second)
+{
+    float at = ((float)i + 0.5f) * (float)from / (float)to - 0.5f;
+    at = at < 0 ? 0 : at;
+    *first = (int)at;
+    *second = *first + 1 < from ? *first + 1 : *first;
+    return at - (float)*first;
+}
+
+static float scaled_at(const struct moved *m, int y, int x, int size)
+{
+    int y0, y1, x0, x1;
+    const float fy = source(y, m->height, size, &y0, &y1);
+    const float fx = source(x, m->width, size, &x0, &x1);
+    return (1 - fy) * ((1 - fx) * moved_at(m, y0, x0) + fx * moved_at(m, y0, x1))
+         + fy * ((1 - fx) * moved_at(m, y1, x0) + fx * moved_at(m, y1, x1));
+}
+
+void image_view(const struct image_set *s, const struct view *v, const unsigned char *pixel,
+                uint64_t random, float *out)
+{
+    const int height = v->size ? v->size : s->height, width = v->size ? v->size : s->width;
+    const int area = height * width, range = 2 * v->pad + 1;
+    struct moved m = {
+        .height = s->height, .width = s->width, .dy = (int)(random % range) - v->pad,
+        .dx = (int)((random >> 20) % range) - v->pad, .flip = v->flip && random >> 40 & 1,
+    };
+    for (int c = 0; c < 3; c++) {
+        const int from = s->channels == 3 ? c : 0;
+        m.plane = pixel + (size_t)from * s->height * s->width;
+        if (from != c) {
+            memcpy(out + c * area, out, (size_t)area * sizeof *out);
+            continue;
+        }
+        for (int i = 0; i < area; i++) {
+            const float value = v->size ? scaled_at(&m, i / width, i % width, v->size)
+                                        : moved_at(&m, i / width, i % width);
+            out[c * area + i] = (value / 255 - s->mean[c]) / s->deviation[c];
+        }
+    }
+}
