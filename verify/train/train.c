@@ -171,13 +171,14 @@ static void describe(struct training *t, const struct internimage_config *c)
     const struct train_options *o = t->o;
     snprintf(t->plan, sizeof t->plan,
              "model=%s channels=%d depths=%d,%d,%d,%d groups=%d,%d,%d,%d mlp=%g kernel=%d dw=%d "
-             "scale=%g flags=%d%d%d%d%d%d classes=%d size=%d drop_path=%g data=%s images=%lld "
+             "scale=%g flags=%d%d%d%d%d%d%d%d modulation=%d classes=%d size=%d drop_path=%g data=%s images=%lld "
              "epochs=%d batch=%d lr=%g min_lr=%g weight_decay=%g warmup=%g label_smoothing=%g "
              "ema=%g clip=%g pad=%d flip=%d seed=%llu engine=%s threads=%d",
              c->name, c->channels, c->depths[0], c->depths[1], c->depths[2], c->depths[3],
              c->groups[0], c->groups[1], c->groups[2], c->groups[3], c->mlp_ratio, c->kernel_size,
              c->dw_kernel_size, c->offset_scale, c->layer_scale, c->post_norm, c->res_post_norm,
-             c->center_feature_scale, c->remove_center, c->clip_projector, c->num_classes,
+             c->center_feature_scale, c->remove_center, c->clip_projector, c->fixed_offsets,
+             c->unshared, c->modulation, c->num_classes,
              c->image_size, c->drop_path, t->images->name, (long long)t->count,
              o->epochs, o->batch, o->lr, o->min_lr, o->weight_decay, o->warmup, o->label_smoothing,
              o->ema, o->clip, o->view.pad, o->view.flip, (unsigned long long)o->seed,
