@@ -51,6 +51,11 @@ struct dwconv {
     const float *weight, *bias;         /* [kernel * kernel][channels], [channels] */
 };
 
+/* One step of AdamW, see trainer_adamw(). */
+struct adamw_factors {
+    float keep, b1, b2, in1, in2, eps, size, clip;
+};
+
 struct kernels {
     const char *isa;
     int lanes, panel;                   /* panel: columns of C per packed panel */
@@ -113,6 +118,13 @@ struct kernels {
     void (*dcnv2_backward)(const struct dcnv2_plan *p, const float *frame, const float *offset,
                            const float *mask, int first, int rows, const float *d_a, int lda,
                            float *d_frame, float *d_offset, float *d_mask);
+    void (*add_scaled)(int64_t count, float scale, const float *x, float *y);   /* y += scale x */
+
+    /* The optimizer: m = b1 m + in1 clip g, v = b2 v + in2 (clip g)^2,
+     * p = keep p - size m / (sqrt(v) + eps); and y = keep y + (1 - keep) x. */
+    void (*adamw)(int64_t count, const struct adamw_factors *f, const float *g, float *m, float *v,
+                  float *p);
+    void (*blend)(int64_t count, float keep, const float *x, float *y);
     double (*peak)(int64_t rounds);     /* FMA loop: returns floating-point operations done */
 };
 

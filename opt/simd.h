@@ -113,6 +113,19 @@ INLINE vf vmax(vf a, vf b) { return vselect(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
 #endif
 
+INLINE vf vsqrt(vf v)
+{
+#if defined __AVX512F__
+    return (vf)_mm512_sqrt_ps((__m512)v);
+#elif defined __AVX2__
+    return (vf)_mm256_sqrt_ps((__m256)v);
+#else
+    for (int i = 0; i < LANES; i++)
+        v[i] = sqrtf(v[i]);
+    return v;
+#endif
+}
+
 INLINE float vsum(vf v)
 {
     float part[LANES], sum = 0;

@@ -97,7 +97,7 @@ static void dcnv3_image(const struct trainer *t, const struct dcnv3_plan *p,
     for (int y = 0; y < p->out_height; y++) {
         const int64_t q = image * pixels + (int64_t)y * p->out_width;
         pack_row(p->out_width, p->taps, a->in[1] + q * 2 * p->taps, a->in[2] + q * p->taps, branch);
-        t->kernels->dcnv3(p, frame, branch, 3 * p->taps, y, y + 1, own, output + q * channels);
+        narrow_or(t, p->group_channels)->dcnv3(p, frame, branch, 3 * p->taps, y, y + 1, own, output + q * channels);
     }
 }
 
@@ -143,7 +143,7 @@ static void dcnv3_backward(const struct trainer *t, const struct node *n,
         for (int k = 0; k < s.batch * parts; k++) {
             const int i = k / parts, g0 = s.groups * (k % parts) / parts;
             const int g1 = s.groups * (k % parts + 1) / parts;
-            t->kernels->dcnv3_backward(&s, g0, g1, frame + i * size, a->in[1] + i * out * 2 * sets,
+            narrow_or(t, s.group_channels)->dcnv3_backward(&s, g0, g1, frame + i * size, a->in[1] + i * out * 2 * sets,
                                        a->in[2] + i * out * sets, d_output + i * out * channels,
                                        d_frame + i * size, a->d_in[1] + i * out * 2 * sets,
                                        a->d_in[2] + i * out * sets);
@@ -154,7 +154,7 @@ static void dcnv3_backward(const struct trainer *t, const struct node *n,
     }
 }
 
-const struct fast_op dcnv3_fast = {dcnv3_forward, dcnv3_backward, dcnv3_scratch_size, NULL};
+const struct fast_op dcnv3_fast = {dcnv3_forward, dcnv3_backward, dcnv3_scratch_size, NULL, false};
 
 /* --- DCNv2: one image at a time, a block of sampled rows and its products -------------- */
 
@@ -339,4 +339,4 @@ static void dcnv2_backward(const struct trainer *t, const struct node *n,
     reorder_weight(&d, d.d_weight, a->d_param[0], true);
 }
 
-const struct fast_op dcnv2_fast = {dcnv2_forward, dcnv2_backward, dcnv2_scratch, dcnv2_fits};
+const struct fast_op dcnv2_fast = {dcnv2_forward, dcnv2_backward, dcnv2_scratch, dcnv2_fits, false};

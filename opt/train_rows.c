@@ -27,8 +27,6 @@ static void add_partial(const struct trainer *t, const float *partial, size_t si
         t->kernels->add_to((int64_t)size, partial + (size_t)i * size, to);
 }
 
-/* --- linear -------------------------------------------------------------------------- */
-
 static void fill_bias(const struct trainer *t, int64_t rows, int n, const float *bias, float *y)
 {
     SHARED(t, rows, {
@@ -40,6 +38,59 @@ static void fill_bias(const struct trainer *t, int64_t rows, int n, const float 
         }
     });
 }
+
+/* --- products: ours where there are many rows to a packed weight --------------------- */
+
+enum { OWN_ROWS = 512 };
+
+static size_t product_scratch(int n, int k)
+{
+    return (size_t)round_up(n, 32) * k + (size_t)round_up(k, 32) * n;
+}
+
+static void own_product(const struct trainer *t, const struct kernels *kernels, int64_t rows,
+                        const struct gemm *g, const float *x, bool add, float *y)
+{
+    const int panels = (g->n + kernels->panel - 1) / kernels->panel;
+    SHARED(t, rows, kernels->gemm(g, part.first, part.last, x, g->k, y, g->n, add ? y : NULL, g->n,
+                                  0, panels));
+}
+
+/* y[rows, n] = x[rows, k] weight[n, k]^T + bias; packed: product_scratch() floats, 64-byte
+ * aligned. */
+static void product(const struct trainer *t, int64_t rows, int n, int k, const float *x,
+                    const float *weight, const float *bias, float *y, float *packed)
+{
+    const struct kernels *kernels = narrow_or(t, n / 2);
+    if (rows < OWN_ROWS) {
+        fill_bias(t, rows, n, bias, y);
+        onednn_sgemm(false, true, rows, n, k, x, k, weight, k, 1, y, n);
+        return;
+    }
+    kernels->gemm_pack(n, k, weight, packed);
+    own_product(t, kernels, rows, &(struct gemm){.n = n, .k = k, .packed = packed, .bias = bias}, x,
+                false, y);
+}
+
+/* d_x[rows, k] = d_y[rows, n] weight[n, k], or added to d_x. */
+static void product_backward(const struct trainer *t, int64_t rows, int n, int k, const float *d_y,
+                             const float *weight, bool add, float *d_x, float *packed)
+{
+    const struct kernels *kernels = narrow_or(t, k / 2);
+    const int panel = kernels->panel;
+    if (rows < OWN_ROWS) {
+        onednn_sgemm(false, false, rows, k, n, d_y, n, weight, k, add, d_x, k);
+        return;
+    }
+    for (int first = 0; first < k; first += panel)      /* gemm_pack of the transpose */
+        for (int i = 0; i < n; i++)
+            for (int c = 0; c < panel; c++)
+                packed[((size_t)first * n) + (size_t)i * panel + c]
+                    = first + c < k ? weight[(size_t)i * k + first + c] : 0;
+    own_product(t, kernels, rows, &(struct gemm){.n = k, .k = n, .packed = packed}, d_y, add, d_x);
+}
+
+/* --- linear -------------------------------------------------------------------------- */
 
 static void bias_gradient(const struct trainer *t, int64_t rows, int n, const float *d_y,
                           float *d_bias)
@@ -58,10 +109,8 @@ static size_t row_scratch(const struct trainer *t, const struct node *n)
 static void linear_forward(const struct trainer *t, const struct node *n,
                            const struct ref32_op_args *a, float *y)
 {
-    const int64_t rows = shape_rows(&n->shape), k = shape_last(&n->in[0]->shape);
-    const int out = n->attr.out_channels;
-    fill_bias(t, rows, out, a->param[1], y);
-    onednn_sgemm(false, true, rows, out, k, a->in[0], k, a->param[0], k, 1, y, out);
+    product(t, shape_rows(&n->shape), n->attr.out_channels, (int)shape_last(&n->in[0]->shape),
+            a->in[0], a->param[0], a->param[1], y, t->scratch);
 }
 
 static void linear_backward(const struct trainer *t, const struct node *n,
@@ -69,13 +118,19 @@ static void linear_backward(const struct trainer *t, const struct node *n,
 {
     const int64_t rows = shape_rows(&n->shape), k = shape_last(&n->in[0]->shape);
     const int out = n->attr.out_channels;
-    onednn_sgemm(false, false, rows, k, out, d_y, out, a->param[0], k, 1, a->d_in[0], k);
+    product_backward(t, rows, out, (int)k, d_y, a->param[0], true, a->d_in[0], t->scratch);
     onednn_sgemm(true, false, out, k, rows, d_y, out, a->in[0], k, 1, a->d_param[0], k);
     if (a->d_param[1])
         bias_gradient(t, rows, out, d_y, a->d_param[1]);
 }
 
-const struct fast_op linear_fast = {linear_forward, linear_backward, row_scratch, NULL};
+static size_t linear_scratch(const struct trainer *t, const struct node *n)
+{
+    const size_t packed = product_scratch(n->attr.out_channels, (int)shape_last(&n->in[0]->shape));
+    return packed > row_scratch(t, n) ? packed : row_scratch(t, n);
+}
+
+const struct fast_op linear_fast = {linear_forward, linear_backward, linear_scratch, NULL, false};
 
 /* --- convolution: windows of some images as rows, then products ---------------------- */
 
@@ -105,6 +160,7 @@ static size_t conv_scratch(const struct trainer *t, const struct node *n)
 {
     const struct conv c = conv_of(n);
     const size_t rows = row_scratch(t, n), own = (size_t)(c.block * c.pixels * c.k)
+                                              + product_scratch(c.out, c.k)
                                               + 2 * (size_t)c.out * c.k;
     return own > rows ? own : rows;
 }
@@ -133,15 +189,23 @@ static void reorder_weight(const struct conv *c, const float *from, float *to, b
 static void window_row(const struct conv *c, const float *image, int oy, int ox, float *row)
 {
     const size_t bytes = (size_t)c->channels * sizeof *row;
-    for (int ky = 0; ky < c->y.kernel; ky++)
+    const int x0 = ox * c->x.stride - c->x.pad;
+    const bool whole = c->x.dilation == 1 && x0 >= 0 && x0 + c->x.kernel <= c->width;
+    for (int ky = 0; ky < c->y.kernel; ky++) {
+        const int y = oy * c->y.stride - c->y.pad + ky * c->y.dilation;
+        if (whole && y >= 0 && y < c->height) {     /* a line of the window is one piece */
+            memcpy(row, image + ((size_t)y * c->width + x0) * c->channels, c->x.kernel * bytes);
+            row += c->x.kernel * c->channels;
+            continue;
+        }
         for (int kx = 0; kx < c->x.kernel; kx++, row += c->channels) {
-            const int y = oy * c->y.stride - c->y.pad + ky * c->y.dilation;
-            const int x = ox * c->x.stride - c->x.pad + kx * c->x.dilation;
+            const int x = x0 + kx * c->x.dilation;
             if (y < 0 || x < 0 || y >= c->height || x >= c->width)
                 memset(row, 0, bytes);
             else
                 memcpy(row, image + ((size_t)y * c->width + x) * c->channels, bytes);
         }
+    }
 }
 
 /* Rows of the windows of `images` images. */
@@ -191,14 +255,14 @@ static void conv_forward(const struct trainer *t, const struct node *n,
                          const struct ref32_op_args *a, float *y)
 {
     const struct conv c = conv_of(n);
-    float *weight = t->scratch, *rows = weight + (size_t)c.out * c.k;
+    float *packed = t->scratch, *weight = packed + product_scratch(c.out, c.k);
+    float *rows = weight + (size_t)c.out * c.k;
     reorder_weight(&c, a->param[0], weight, false);
-    fill_bias(t, c.images * c.pixels, c.out, a->param[1], y);
     for (int64_t i = 0; i < c.images; i += c.block) {
         const int64_t some = c.images - i < c.block ? c.images - i : c.block;
         windows(t, &c, some, a->in[0] + i * c.height * c.width * c.channels, rows);
-        onednn_sgemm(false, true, some * c.pixels, c.out, c.k, rows, c.k, weight, c.k, 1,
-                     y + i * c.pixels * c.out, c.out);
+        product(t, some * c.pixels, c.out, c.k, rows, weight, a->param[1],
+                y + i * c.pixels * c.out, packed);
     }
 }
 
@@ -207,7 +271,8 @@ static void conv_backward(const struct trainer *t, const struct node *n,
 {
     const struct conv c = conv_of(n);
     const size_t size = (size_t)c.out * c.k;
-    float *weight = t->scratch, *d_weight = weight + size, *rows = d_weight + size;
+    float *packed = t->scratch, *weight = packed + product_scratch(c.out, c.k);
+    float *d_weight = weight + size, *rows = d_weight + size;
     if (a->d_param[1])
         bias_gradient(t, c.images * c.pixels, c.out, d_y, a->d_param[1]);
     reorder_weight(&c, a->param[0], weight, false);
@@ -218,13 +283,15 @@ static void conv_backward(const struct trainer *t, const struct node *n,
         const float *d = d_y + i * c.pixels * c.out;
         windows(t, &c, some, a->in[0] + at, rows);
         onednn_sgemm(true, false, c.out, c.k, m, d, c.out, rows, c.k, 1, d_weight, c.k);
-        onednn_sgemm(false, false, m, c.k, c.out, d, c.out, weight, c.k, 0, rows, c.k);
+        if (!a->d_in[0])
+            continue;
+        product_backward(t, m, c.out, c.k, d, weight, false, rows, packed);
         windows_backward(t, &c, some, rows, a->d_in[0] + at);
     }
     reorder_weight(&c, d_weight, a->d_param[0], true);
 }
 
-const struct fast_op conv2d_fast = {conv_forward, conv_backward, conv_scratch, conv_fits};
+const struct fast_op conv2d_fast = {conv_forward, conv_backward, conv_scratch, conv_fits, true};
 
 /* --- depthwise convolution -------------------------------------------------------------- */
 
@@ -300,16 +367,23 @@ static void dwconv_backward(const struct trainer *t, const struct node *n,
         t->kernels->add_to(d.channels, partial + (size_t)area * d.channels, a->d_param[1]);
 }
 
-const struct fast_op dwconv2d_fast = {dwconv_forward, dwconv_backward, dwconv_scratch, dwconv_fits};
+const struct fast_op dwconv2d_fast = {dwconv_forward, dwconv_backward, dwconv_scratch, dwconv_fits,
+                                     false};
 
 /* --- row-wise ops ------------------------------------------------------------------------ */
+
+/* Short rows are mostly sums across a vector, which the narrower have less of. */
+static const struct kernels *norm_kernels(const struct trainer *t, int channels)
+{
+    return channels <= 64 ? t->narrow : t->kernels;
+}
 
 static void norm_forward(const struct trainer *t, const struct node *n,
                          const struct ref32_op_args *a, float *y)
 {
     const int c = (int)shape_last(&n->shape);
     SHARED(t, shape_rows(&n->shape),
-           t->kernels->layer_norm((int)(part.last - part.first), c, (float)n->attr.eps,
+           norm_kernels(t, c)->layer_norm((int)(part.last - part.first), c, (float)n->attr.eps,
                                   a->in[0] + part.first * c, c, a->param[0], a->param[1], false,
                                   NULL, 0, y + part.first * c, c));
 }
@@ -321,7 +395,7 @@ static void norm_backward(const struct trainer *t, const struct node *n,
     float *d_weight = t->scratch, *d_bias = d_weight + (size_t)t->threads * c;
     memset(t->scratch, 0, 2 * (size_t)t->threads * c * sizeof(float));
     SHARED(t, shape_rows(&n->shape),
-           t->kernels->layer_norm_backward((int)(part.last - part.first), c, (float)n->attr.eps,
+           norm_kernels(t, c)->layer_norm_backward((int)(part.last - part.first), c, (float)n->attr.eps,
                                            a->in[0] + part.first * c, a->param[0],
                                            d_y + part.first * c, a->d_in[0] + part.first * c,
                                            d_weight + (size_t)thread * c,
@@ -330,7 +404,7 @@ static void norm_backward(const struct trainer *t, const struct node *n,
     add_partial(t, d_bias, (size_t)c, a->d_param[1]);
 }
 
-const struct fast_op layer_norm_fast = {norm_forward, norm_backward, row_scratch, NULL};
+const struct fast_op layer_norm_fast = {norm_forward, norm_backward, row_scratch, NULL, false};
 
 static void scale_forward(const struct trainer *t, const struct node *n,
                           const struct ref32_op_args *a, float *y)
@@ -354,7 +428,7 @@ static void scale_backward(const struct trainer *t, const struct node *n,
     add_partial(t, t->scratch, (size_t)c, a->d_param[0]);
 }
 
-const struct fast_op layer_scale_fast = {scale_forward, scale_backward, row_scratch, NULL};
+const struct fast_op layer_scale_fast = {scale_forward, scale_backward, row_scratch, NULL, false};
 
 static void gelu_forward(const struct trainer *t, const struct node *n,
                          const struct ref32_op_args *a, float *y)
@@ -371,7 +445,7 @@ static void gelu_backward(const struct trainer *t, const struct node *n,
                                      d_y + part.first, a->d_in[0] + part.first));
 }
 
-const struct fast_op gelu_fast = {gelu_forward, gelu_backward, NULL, NULL};
+const struct fast_op gelu_fast = {gelu_forward, gelu_backward, NULL, NULL, false};
 
 static void softmax_forward(const struct trainer *t, const struct node *n,
                             const struct ref32_op_args *a, float *y)
@@ -392,7 +466,7 @@ static void softmax_backward(const struct trainer *t, const struct node *n,
                                         a->d_in[0] + part.first * points));
 }
 
-const struct fast_op softmax_fast = {softmax_forward, softmax_backward, NULL, NULL};
+const struct fast_op softmax_fast = {softmax_forward, softmax_backward, NULL, NULL, false};
 
 static void add_forward(const struct trainer *t, const struct node *n,
                         const struct ref32_op_args *a, float *y)
@@ -411,4 +485,34 @@ static void add_backward(const struct trainer *t, const struct node *n,
     });
 }
 
-const struct fast_op add_fast = {add_forward, add_backward, NULL, NULL};
+const struct fast_op add_fast = {add_forward, add_backward, NULL, NULL, false};
+
+/* --- drop path: whole samples --------------------------------------------------------------- */
+
+static void drop_path_forward(const struct trainer *t, const struct node *n,
+                              const struct ref32_op_args *a, float *y)
+{
+    const int64_t size = shape_count(&n->shape) / n->shape.dim[0];
+    memset(y, 0, (size_t)shape_count(&n->shape) * sizeof *y);
+    SHARED(t, n->shape.dim[0], {
+        for (int64_t i = part.first; i < part.last; i++)
+            t->kernels->add_scaled(size, a->in[1][i], a->in[0] + i * size, y + i * size);
+    });
+}
+
+static void drop_path_backward(const struct trainer *t, const struct node *n,
+                               const struct ref32_op_args *a, const float *d_y)
+{
+    const int64_t size = shape_count(&n->shape) / n->shape.dim[0];
+    if (a->d_in[1]) {                   /* nobody trains the scale */
+        ref32_drop_path_backward(n->shape.dim[0], size, a->in[0], a->in[1], d_y, a->d_in[0],
+                                 a->d_in[1]);
+        return;
+    }
+    SHARED(t, n->shape.dim[0], {
+        for (int64_t i = part.first; i < part.last; i++)
+            t->kernels->add_scaled(size, a->in[1][i], d_y + i * size, a->d_in[0] + i * size);
+    });
+}
+
+const struct fast_op drop_path_fast = {drop_path_forward, drop_path_backward, NULL, NULL, true};

@@ -2,6 +2,7 @@
 
 #include "onednn.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,23 @@ static const struct fast_op *fast_op_of(const struct node *n)
         [OP_linear] = &linear_fast, [OP_conv2d] = &conv2d_fast, [OP_dwconv2d] = &dwconv2d_fast,
         [OP_layer_norm] = &layer_norm_fast, [OP_gelu] = &gelu_fast, [OP_softmax] = &softmax_fast,
         [OP_add] = &add_fast, [OP_layer_scale] = &layer_scale_fast, [OP_dcnv2] = &dcnv2_fast,
-        [OP_dcnv3] = &dcnv3_fast,
+        [OP_dcnv3] = &dcnv3_fast, [OP_drop_path] = &drop_path_fast,
     };
     const struct fast_op *op = table[n->op];
     return op && (!op->fits || op->fits(n)) ? op : NULL;
+}
+
+/* A node's gradient is wanted when a parameter lies behind it, or everything is. */
+static bool *find_wanted(const struct graph *g, bool parameters_only)
+{
+    bool *wanted = calloc((size_t)g->nodes + 1, sizeof *wanted);
+    for (int i = 0; wanted && i < g->nodes; i++) {
+        const struct node *n = g->node[i];
+        wanted[i] = !parameters_only || n->params > 0;
+        for (int k = 0; k < n->inputs; k++)
+            wanted[i] = wanted[i] || wanted[n->in[k]->id];
+    }
+    return wanted;
 }
 
 struct trainer *trainer_new(const struct graph *g, struct trainer_options o, struct error *e)
@@ -32,14 +46,16 @@ struct trainer *trainer_new(const struct graph *g, struct trainer_options o, str
         return NULL;
     *t = (struct trainer){.graph = g, .kernels = kernels,
                           .threads = o.threads > 0 ? o.threads : omp_get_max_threads()};
+    t->narrow = kernels->lanes == 16 && kernels_at(1) ? kernels_at(1) : kernels;
+    t->wanted = find_wanted(g, o.parameters_only);
     for (int i = 0; i < g->nodes; i++) {
         const struct fast_op *op = fast_op_of(g->node[i]);
         const size_t size = op && op->scratch ? op->scratch(t, g->node[i]) : 0;
         most = size > most ? size : most;
     }
     t->run = ref32_run_new(g, e);
-    t->scratch = malloc((most + 64) * sizeof *t->scratch);
-    if (t->run && t->scratch)
+    t->scratch = aligned_alloc(64, (most + 64 + 15) / 16 * 16 * sizeof *t->scratch);
+    if (t->run && t->scratch && t->wanted)
         return t;
     fail(e, EXIT_USAGE, "out of memory for training");
     trainer_free(t);
@@ -52,6 +68,7 @@ void trainer_free(struct trainer *t)
         return;
     ref32_run_free(t->run);
     free(t->scratch);
+    free(t->wanted);
     free(t);
 }
 
@@ -88,6 +105,9 @@ bool trainer_backward(struct trainer *t, const float *d_output, struct error *e)
         const struct node *n = t->graph->node[i];
         const struct fast_op *op = fast_op_of(n);
         struct ref32_op_args a = ref32_run_args(t->run, n);
+        for (int k = 0; k < n->inputs; k++)
+            if (!t->wanted[n->in[k]->id] && (!op || op->skips))
+                a.d_in[k] = NULL;
         if (op)
             op->backward(t, n, &a, t->run->d_value[i]);
         else if (n->op != OP_input)
@@ -95,4 +115,23 @@ bool trainer_backward(struct trainer *t, const float *d_output, struct error *e)
     }
     omp_set_num_threads(before);
     return true;
+}
+
+void trainer_adamw(struct trainer *t, const struct adamw *o, int64_t step, int index, double clip,
+                   float *m, float *v)
+{
+    const double root = sqrt(1 - pow(o->beta2, (double)step));
+    const struct adamw_factors f = {
+        .keep = (float)(1 - o->lr * o->weight_decay), .b1 = (float)o->beta1, .b2 = (float)o->beta2,
+        .in1 = (float)(1 - o->beta1), .in2 = (float)(1 - o->beta2), .eps = (float)(o->eps * root),
+        .size = (float)(o->lr * root / (1 - pow(o->beta1, (double)step))), .clip = (float)clip,
+    };
+    t->kernels->adamw(shape_count(&t->graph->param[index].shape), &f, t->run->d_param[index], m, v,
+                      t->run->param[index]);
+}
+
+void trainer_average(struct trainer *t, int index, double decay, float *average)
+{
+    t->kernels->blend(shape_count(&t->graph->param[index].shape), (float)decay,
+                      t->run->param[index], average);
 }

@@ -12,6 +12,7 @@ struct trainer;
 struct trainer_options {
     const char *isa;            /* NULL: the best there is, or INTERNIMAGE_ISA */
     int threads;                /* 0: as many as OpenMP would use */
+    bool parameters_only;       /* gradients of the graph's inputs are not needed */
 };
 
 /* NULL after filling *e; with EXIT_NOT_BUILT when there is no oneDNN. */
@@ -23,5 +24,11 @@ struct ref32_run *trainer_run(struct trainer *t);
 void trainer_forward(struct trainer *t);
 /* Gradients of sum(output * d_output), all of them, from zero. */
 bool trainer_backward(struct trainer *t, const float *d_output, struct error *e);
+
+/* ref/training.h's adamw_step and ema_update for parameter `index`; its gradient counts
+ * `clip` times. One thread each: parameters may be shared out. */
+void trainer_adamw(struct trainer *t, const struct adamw *o, int64_t step, int index, double clip,
+                   float *m, float *v);
+void trainer_average(struct trainer *t, int index, double decay, float *average);
 
 #endif

@@ -9,10 +9,19 @@
 struct trainer {
     const struct graph *graph;
     const struct kernels *kernels;
+    const struct kernels *narrow;       /* for rows that do not fill a vector, see narrow_or() */
     int threads;
     struct ref32_run *run;
-    float *scratch;             /* the most any node asks for */
+    float *scratch;             /* the most any node asks for; 64-byte aligned */
+    bool *wanted;               /* per node: its gradient is */
 };
+
+/* A CPU with vectors of 16 has those of 8 too, and on `size` channels that leave half of the
+ * last vector empty they do less for nothing. */
+static inline const struct kernels *narrow_or(const struct trainer *t, int size)
+{
+    return (size + 7) / 8 % 2 ? t->narrow : t->kernels;
+}
 
 /* How a node is run. Forward writes its output, backward adds to the d_ arrays. */
 struct fast_op {
@@ -22,9 +31,11 @@ struct fast_op {
                      const float *d_output);
     size_t (*scratch)(const struct trainer *t, const struct node *n);  /* floats; may be NULL */
     bool (*fits)(const struct node *n);     /* whether it covers this node; NULL: always */
+    bool skips;                 /* its backward takes NULL for an input's gradient */
 };
 
 extern const struct fast_op linear_fast, conv2d_fast, dwconv2d_fast, layer_norm_fast, gelu_fast,
-    softmax_fast, add_fast, layer_scale_fast, dcnv2_fast, dcnv3_fast;
+    softmax_fast, add_fast, layer_scale_fast, dcnv2_fast, dcnv3_fast,
+    drop_path_fast;
 
 #endif

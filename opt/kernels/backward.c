@@ -25,6 +25,15 @@ void K(add_to)(int64_t count, const float *x, float *y)
         y[i] += x[i];
 }
 
+void K(add_scaled)(int64_t count, float scale, const float *x, float *y)
+{
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        vstore(y + i, vload(y + i) + vload(x + i) * scale);
+    for (; i < count; i++)
+        y[i] += x[i] * scale;
+}
+
 /* d/dx x Phi(x) = Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi) */
 INLINE vf gelu_slope(vf x)
 {

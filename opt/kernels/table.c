@@ -41,6 +41,10 @@ void K(dcnv3_backward)(const struct dcnv3_shape *s, int g0, int g1, const float 
 void K(dcnv2_backward)(const struct dcnv2_plan *s, const float *frame, const float *offset,
                        const float *mask, int first, int rows, const float *d_a, int lda,
                        float *d_frame, float *d_offset, float *d_mask);
+void K(add_scaled)(int64_t count, float scale, const float *x, float *y);
+void K(adamw)(int64_t count, const struct adamw_factors *f, const float *g, float *m, float *v,
+              float *p);
+void K(blend)(int64_t count, float keep, const float *x, float *y);
 double K(peak)(int64_t rounds);
 
 #define TEXT_(x) #x
@@ -57,5 +61,6 @@ const struct kernels K(kernels) = {
     .layer_norm_backward = K(layer_norm_backward), .column_sums = K(column_sums),
     .scale_rows = K(scale_rows), .scale_rows_backward = K(scale_rows_backward),
     .dwconv_backward = K(dwconv_backward), .dcnv3_backward = K(dcnv3_backward),
-    .dcnv2_backward = K(dcnv2_backward), .peak = K(peak),
+    .dcnv2_backward = K(dcnv2_backward), .add_scaled = K(add_scaled), .adamw = K(adamw),
+    .blend = K(blend), .peak = K(peak),
 };

@@ -82,8 +82,8 @@ static bool prepare_plan(struct subject *s, struct error *e)
 static bool prepare_trainer(struct subject *s, struct error *e)
 {
     const struct kernels *k = kernels_select(s->spec.isa, e);
-    s->trainer = k ? trainer_new(s->graph, (struct trainer_options){s->spec.isa,
-                                                                    s->spec.threads}, e) : NULL;
+    const struct trainer_options o = {.isa = s->spec.isa, .threads = s->spec.threads};
+    s->trainer = k ? trainer_new(s->graph, o, e) : NULL;
     if (!s->trainer)
         return false;
     s->isa = k->isa;

@@ -22,7 +22,8 @@ static bool make_run(struct learner *l, struct error *e)
     const struct train_options *o = l->options;
     if (o->engine == ENGINE_REF)
         return (l->run = ref32_run_new(l->graph, e)) != NULL;
-    l->trainer = trainer_new(l->graph, (struct trainer_options){.threads = o->threads}, e);
+    l->trainer = trainer_new(l->graph, (struct trainer_options){.threads = o->threads,
+                                                                .parameters_only = true}, e);
     if (l->trainer)
         l->run = trainer_run(l->trainer);
     return l->trainer != NULL;
@@ -154,15 +155,20 @@ static void update_tensor(struct learner *l, int i, double lr, double factor)
     const int64_t count = shape_count(&p->shape);
     const struct adamw o = {.lr = lr, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
                             .weight_decay = p->shape.rank > 1 ? l->options->weight_decay : 0};
+    const double decay = ema_decay(l->options->ema, l->step);
+    if (l->trainer && !p->buffer)
+        trainer_adamw(l->trainer, &o, l->step + 1, i, factor, l->m[i], l->v[i]);
+    if (l->trainer && l->average)
+        trainer_average(l->trainer, i, decay, l->average[i]);
+    if (l->trainer)
+        return;
     if (!p->buffer) {
-        if (factor < 1)
-            ref32_scale(count, factor, l->run->d_param[i]);
+        ref32_scale(count, factor, l->run->d_param[i]);
         ref32_adamw_step(&o, l->step + 1, count, l->run->d_param[i], l->m[i], l->v[i],
                          l->run->param[i]);
     }
     if (l->average)
-        ref32_ema_update(count, ema_decay(l->options->ema, l->step), l->run->param[i],
-                         l->average[i]);
+        ref32_ema_update(count, decay, l->run->param[i], l->average[i]);
 }
 
 bool learner_step(struct learner *l, const int32_t *label, double lr, double *loss, int *correct,
