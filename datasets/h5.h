@@ -72,6 +72,9 @@ bool h5_each_key(struct h5_file *f, const char *group,
 
 bool h5_write_f32(struct h5_file *f, const char *group, const char *key, int rank,
                   const int64_t *dim, const float *data, struct error *e);
+/* As float16, rounded to nearest, deflated. */
+bool h5_write_f16(struct h5_file *f, const char *group, const char *key, int rank,
+                  const int64_t *dim, const float *data, struct error *e);
 bool h5_write_f64(struct h5_file *f, const char *group, const char *key, int rank,
                   const int64_t *dim, const double *data, struct error *e);
 bool h5_write_attr_int(struct h5_file *f, const char *name, int64_t value, struct error *e);

@@ -6,5 +6,8 @@
 
 bool fashion_mnist_read(struct image_set *s, const char *directory, bool train, struct error *e);
 bool cifar10_read(struct image_set *s, const char *directory, bool train, struct error *e);
+bool pack_open(struct image_set *s, const char *path, struct error *e);
+bool pack_get(const struct image_set *s, int64_t index, unsigned char *out, struct error *e);
+void pack_close(struct image_set *s);
 
 #endif

@@ -7,11 +7,15 @@
 static bool open_set(struct image_set *s, const char *what, const char *directory, bool train,
                      struct error *e)
 {
+    const size_t length = strlen(what);
     if (!strcmp(what, "fashion-mnist"))
         return fashion_mnist_read(s, directory, train, e);
     if (!strcmp(what, "cifar10"))
         return cifar10_read(s, directory, train, e);
-    return fail(e, EXIT_USAGE, "'%s' is no image set; there are fashion-mnist and cifar10", what);
+    if (length > 3 && !strcmp(what + length - 3, ".h5"))
+        return pack_open(s, what, e);
+    return fail(e, EXIT_USAGE, "'%s' is no image set; there are fashion-mnist, cifar10 and "
+                "FILE.h5", what);
 }
 
 struct image_set *images_open(const char *what, const char *directory, bool train,
@@ -19,7 +23,7 @@ struct image_set *images_open(const char *what, const char *directory, bool trai
 {
     struct image_set *s = calloc(1, sizeof *s);
     if (s && open_set(s, what, directory, train, e)) {
-        snprintf(s->name, sizeof s->name, "%s", what);
+        snprintf(s->name, sizeof s->name, "%s", s->file ? "pack" : what);
         return s;
     }
     images_close(s);
@@ -31,6 +35,7 @@ void images_close(struct image_set *s)
 {
     if (!s)
         return;
+    pack_close(s);
     free(s->label);
     free(s->pixel);
     free(s);
@@ -39,7 +44,8 @@ void images_close(struct image_set *s)
 bool images_get(const struct image_set *s, int64_t index, unsigned char *out, struct error *e)
 {
     const size_t size = (size_t)s->channels * s->height * s->width;
-    (void)e;
+    if (!s->pixel)
+        return pack_get(s, index, out, e);
     memcpy(out, s->pixel + (size_t)index * size, size);
     return true;
 }

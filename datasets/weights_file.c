@@ -60,8 +60,11 @@ static bool write_list(struct h5_file *f, const char *name, const int *value, in
     return count == 0 || h5_write_attr_ints(f, name, value, count, e);
 }
 
-bool weights_write(const char *path, const struct internimage_config *c, const struct graph *g,
-                   float *const *values, struct error *e)
+typedef bool write_function(struct h5_file *f, const char *group, const char *key, int rank,
+                            const int64_t *dim, const float *data, struct error *e);
+
+static bool write_with(write_function *write, const char *path, const struct internimage_config *c,
+                       const struct graph *g, float *const *values, struct error *e)
 {
     struct h5_file *f = h5_create(path, e);
     const struct { const char *name; int value; } number[] = {
@@ -84,9 +87,21 @@ bool weights_write(const char *path, const struct internimage_config *c, const s
     for (size_t i = 0; ok && i < sizeof number / sizeof *number; i++)
         ok = h5_write_attr_int(f, number[i].name, number[i].value, e);
     for (int i = 0; ok && i < g->params; i++)
-        ok = h5_write_f32(f, "", g->param[i].key, g->param[i].shape.rank, g->param[i].shape.dim,
-                          values[i], e);
+        ok = write(f, "", g->param[i].key, g->param[i].shape.rank, g->param[i].shape.dim, values[i],
+                   e);
     return h5_close(f, e) && ok;
+}
+
+bool weights_write(const char *path, const struct internimage_config *c, const struct graph *g,
+                   float *const *values, struct error *e)
+{
+    return write_with(h5_write_f32, path, c, g, values, e);
+}
+
+bool weights_write_half(const char *path, const struct internimage_config *c,
+                        const struct graph *g, float *const *values, struct error *e)
+{
+    return write_with(h5_write_f16, path, c, g, values, e);
 }
 
 float **weights_new(const struct graph *g, struct error *e)

@@ -12,8 +12,8 @@
 
 #include <tgmath.h>
 
-void REF(adamw_step)(const struct adamw *o, int64_t step, int64_t count, const real *gradient,
-                     real *m, real *v, real *param)
+void REF(adamw_step)(const struct adamw *o, int64_t step, double clip, int64_t count,
+                     const real *gradient, real *m, real *v, real *param)
 {
     const real keep = (real)(1 - o->lr * o->weight_decay);
     const real b1 = (real)o->beta1, b2 = (real)o->beta2;
@@ -21,7 +21,7 @@ void REF(adamw_step)(const struct adamw *o, int64_t step, int64_t count, const r
     const real size = (real)(o->lr / (1 - pow(o->beta1, (double)step)));
     const real root = (real)sqrt(1 - pow(o->beta2, (double)step));
     for (int64_t i = 0; i < count; i++) {
-        const real g = gradient[i];
+        const real g = (real)clip * gradient[i];
         m[i] = b1 * m[i] + in1 * g;
         v[i] = b2 * v[i] + in2 * g * g;
         param[i] = keep * param[i] - size * m[i] / (sqrt(v[i]) / root + eps);
@@ -40,12 +40,6 @@ double REF(clip_factor)(double norm, double most)
 {
     const double factor = most / (norm + 1e-6);
     return factor < 1 ? factor : 1;
-}
-
-void REF(scale)(int64_t count, double factor, real *x)
-{
-    for (int64_t i = 0; i < count; i++)
-        x[i] *= (real)factor;
 }
 
 void REF(ema_update)(int64_t count, double decay, const real *x, real *average)

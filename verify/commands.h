@@ -18,5 +18,6 @@ int cmd_diagnose(int argc, char **argv, struct error *e);
 int cmd_explain(int argc, char **argv, struct error *e);
 int cmd_inspect(int argc, char **argv, struct error *e);
 int cmd_train(int argc, char **argv, struct error *e);
+int cmd_accuracy(int argc, char **argv, struct error *e);
 
 #endif

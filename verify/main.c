@@ -19,6 +19,7 @@ static const struct {
     {"run", cmd_run, "one image through a model, the best classes"},
     {"plot", cmd_plot, "numbers behind the figures: plot sampling"},
     {"train", cmd_train, "a model on Fashion-MNIST or CIFAR-10, to a weight file"},
+    {"accuracy", cmd_accuracy, "top-1 and top-5 of a weight file on Fashion-MNIST, CIFAR-10, a pack"},
     {"weights", cmd_weights, "a weight file from the seeded generator"},
     {"diagnose", cmd_diagnose, "which mistake a port makes: one op, or the first wrong layer of a model"},
     {"explain", cmd_explain, "the catalogue of mistakes: what people do, how it looks, the fix"},

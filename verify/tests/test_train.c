@@ -9,10 +9,13 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 /* --- loss and optimizer ------------------------------------------------------------- */
 
@@ -200,12 +203,102 @@ static void another_plan_is_refused(void **state)
     images_close(images);
 }
 
+/* --- killed by the system --------------------------------------------------------------- */
+
+/* 64 images of Fashion-MNIST's format, made up, in `directory`. */
+static void write_idx(const char *directory, const char *half)
+{
+    char path[256];
+    unsigned char head[] = {0, 0, 8, 3, 0, 0, 0, 64, 0, 0, 0, 16, 0, 0, 0, 16};
+    struct image_set *s = halves(64);
+    snprintf(path, sizeof path, "%s/%s-images-idx3-ubyte.gz", directory, half);
+    gzFile f = gzopen(path, "wb1");
+    assert_true(gzwrite(f, head, 16) == 16 && gzwrite(f, s->pixel, 64 * 256) == 64 * 256);
+    gzclose(f);
+    snprintf(path, sizeof path, "%s/%s-labels-idx1-ubyte.gz", directory, half);
+    f = gzopen(path, "wb1");
+    head[3] = 1;
+    assert_true(gzwrite(f, head, 8) == 8);
+    for (int i = 0; i < 64; i++)
+        gzputc(f, s->label[i]);
+    gzclose(f);
+    images_close(s);
+}
+
+/* Starts `internimage train`; kills it after so many milliseconds, 0: never. Whether it
+ * came to its end. */
+static bool train_process(const char *directory, const char *out, int milliseconds)
+{
+    char data[300], weights[300], checkpoint[300];
+    const char *program = getenv("INTERNIMAGE") ? getenv("INTERNIMAGE") : "build/internimage";
+    snprintf(data, sizeof data, "--data-dir=%s", directory);
+    snprintf(weights, sizeof weights, "--out=%s/%s.h5", directory, out);
+    snprintf(checkpoint, sizeof checkpoint, "--checkpoint=%s/%s.ck", directory, out);
+    const pid_t child = fork();
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+            _exit(99);
+        execl(program, program, "train", "--data=fashion-mnist", data, weights, checkpoint,
+              "--resume", "--checkpoint-every=0", "--epochs=4", "--batch=16", "--ema=0.9",
+              "--drop-path=0.1", "--engine=ref", (char *)NULL);
+        _exit(99);
+    }
+    int status = 0;
+    if (milliseconds) {
+        usleep((unsigned)milliseconds * 1000);
+        kill(child, SIGKILL);
+    }
+    assert_true(waitpid(child, &status, 0) == child);
+    if (WIFEXITED(status) && WEXITSTATUS(status))
+        fail_msg("%s train: exit code %d", program, WEXITSTATUS(status));
+    return WIFEXITED(status);
+}
+
+static float **read_outcome(const char *directory, const char *out, struct graph **g)
+{
+    char path[300];
+    struct internimage_config c;
+    struct error e = {0};
+    snprintf(path, sizeof path, "%s/%s.h5", directory, out);
+    assert_true(weights_config(path, &c, &e));
+    *g = internimage_graph(&c, 1, 16, 16, &e);
+    float **w = weights_new(*g, &e);
+    if (!weights_read(path, *g, w, &e))
+        fail_msg("%s", e.text);
+    return w;
+}
+
+/* Killed at many different moments, also while a checkpoint is being written: a run that
+ * writes one after every step spends much of its time there. */
+static void killed_and_resumed(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/internimage-kill-XXXXXX", command[300];
+    int kills = 0;
+    assert_non_null(mkdtemp(directory));
+    write_idx(directory, "train");
+    write_idx(directory, "t10k");
+    assert_true(train_process(directory, "whole", 0));
+    for (int wait = 80; !train_process(directory, "killed", wait); wait += 60)
+        kills++;
+    struct outcome a, b;
+    a.weights = read_outcome(directory, "whole", &a.graph);
+    b.weights = read_outcome(directory, "killed", &b.graph);
+    print_message("  killed %d times\n", kills);
+    assert_true(kills > 0);
+    assert_true(same_weights(&a, &b));
+    outcome_free(&a);
+    outcome_free(&b);
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loss_gradient_is_the_slope), cmocka_unit_test(schedules),
         cmocka_unit_test(resumes_bit_for_bit), cmocka_unit_test(learns),
-        cmocka_unit_test(another_plan_is_refused),
+        cmocka_unit_test(another_plan_is_refused), cmocka_unit_test(killed_and_resumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

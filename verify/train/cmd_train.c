@@ -1,40 +1,37 @@
 /* internimage train: a model from its initial parameters to a weight file. */
+#include "evaluate.h"
+#include "numbers.h"
 #include "train.h"
 
+#include "datasets/half.h"
 #include "datasets/weights_file.h"
 #include "verify/commands.h"
 #include "verify/options.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct arguments {
     const char *data, *data_dir, *model, *out, *log, *engine;
+    bool half;
     struct train_options o;
 };
 
-/* Text that must be a number of [least, most]; NULL leaves *out as it is. */
-static bool number(const char *text, const char *option, double least, double most, double *out,
-                   struct error *e)
+/* Weights as they will be in the file, and what they are worth. */
+static bool write_half(const struct arguments *a, const struct internimage_config *c,
+                       const struct graph *g, float *const *weights, const struct image_set *test,
+                       struct error *e)
 {
-    char *end;
-    if (!text)
-        return true;
-    *out = strtod(text, &end);
-    return (*text && !*end && *out >= least && *out <= most)
-        || fail(e, EXIT_USAGE, "%s '%s': expected a number from %g to %g", option, text, least, most);
-}
-
-static bool integer(const char *text, const char *option, double least, double most, int *out,
-                    struct error *e)
-{
-    double value = *out;
-    if (!number(text, option, least, most, &value, e))
+    const struct evaluate_options o = {.engine = a->o.engine, .threads = a->o.threads,
+                                       .size = a->o.view.size};
+    struct evaluation r;
+    for (int i = 0; i < g->params; i++)
+        for (int64_t k = 0; k < shape_count(&g->param[i].shape); k++)
+            weights[i][k] = half_to_float(half_from_double(weights[i][k]));
+    if (!evaluate(c, weights, test, &o, NULL, &r, e))
         return false;
-    *out = (int)value;
-    return value == floor(value) || fail(e, EXIT_USAGE, "%s '%s': expected an integer", option, text);
+    fprintf(stderr, "rounded to float16: %.2f %%\n", 100 * (double)r.top1 / (double)r.images);
+    return weights_write_half(a->out, c, g, weights, e);
 }
 
 static bool run(const struct arguments *a, const struct internimage_config *c, FILE *log,
@@ -55,7 +52,8 @@ static bool run(const struct arguments *a, const struct internimage_config *c, F
         fprintf(stderr, "%.2f %% of the test images right, top five %.2f %%; %.0f images/s, %.0f s\n",
                 100 * r.test_accuracy, 100 * r.test_top5, r.images_per_second, r.seconds);
     if (ok && r.finished && a->out)
-        ok = weights_write(a->out, &kept, g, weights, e);
+        ok = a->half ? write_half(a, &kept, g, weights, test, e)
+                     : weights_write(a->out, &kept, g, weights, e);
     if (g)
         weights_free(g, weights);
     graph_free(g);
@@ -90,6 +88,7 @@ int cmd_train(int argc, char **argv, struct error *e)
         {"--data-dir", &a.data_dir, NULL, "where its files are"},
         {"--model", &a.model, NULL, "pico (default), ... (internimage tables params)"},
         {"--out", &a.out, NULL, "weight file to write"},
+        {"--half", NULL, &a.half, "as float16, a third of the size"},
         {"--log", &a.log, NULL, "JSON lines go there (default: stdout)"},
         {"--epochs", &epochs, NULL, "default 10"},
         {"--batch", &batch, NULL, "default 64"},
@@ -127,21 +126,21 @@ int cmd_train(int argc, char **argv, struct error *e)
         fail(e, EXIT_USAGE, "--engine '%s': expected opt or ref", a.engine);
     o->engine = strcmp(a.engine, "ref") ? ENGINE_OPT : ENGINE_REF;
     bool ok = !e->text[0] && internimage_named(a.model, &c, e)
-           && integer(epochs, "--epochs", 1, 1e6, &o->epochs, e)
-           && integer(batch, "--batch", 1, 65536, &o->batch, e)
-           && number(lr, "--lr", 0, 1e3, &o->lr, e) && number(min_lr, "--min-lr", 0, 1e3, &o->min_lr, e)
-           && number(decay, "--weight-decay", 0, 1e3, &o->weight_decay, e)
-           && number(warmup, "--warmup", 0, 1e6, &o->warmup, e)
-           && number(drop, "--drop-path", 0, 0.99, &c.drop_path, e)
-           && number(smoothing, "--label-smoothing", 0, 1, &o->label_smoothing, e)
-           && number(ema, "--ema", 0, 0.9999999, &o->ema, e) && number(clip, "--clip", 0, 1e9, &o->clip, e)
-           && integer(size, "--size", 8, 4096, &o->view.size, e)
-           && integer(pad, "--pad", 0, 1024, &o->view.pad, e)
-           && integer(limit, "--limit", 1, 1e9, &limit_number, e)
-           && integer(seed, "--seed", 0, 1e9, &seed_number, e)
-           && integer(threads, "--threads", 1, 1024, &o->threads, e)
-           && number(every, "--checkpoint-every", 0, 1e9, &o->checkpoint_seconds, e)
-           && integer(stop, "--stop-after", 1, 1e9, &stop_number, e);
+           && integer_from(epochs, "--epochs", 1, 1e6, &o->epochs, e)
+           && integer_from(batch, "--batch", 1, 65536, &o->batch, e)
+           && number_from(lr, "--lr", 0, 1e3, &o->lr, e) && number_from(min_lr, "--min-lr", 0, 1e3, &o->min_lr, e)
+           && number_from(decay, "--weight-decay", 0, 1e3, &o->weight_decay, e)
+           && number_from(warmup, "--warmup", 0, 1e6, &o->warmup, e)
+           && number_from(drop, "--drop-path", 0, 0.99, &c.drop_path, e)
+           && number_from(smoothing, "--label-smoothing", 0, 1, &o->label_smoothing, e)
+           && number_from(ema, "--ema", 0, 0.9999999, &o->ema, e) && number_from(clip, "--clip", 0, 1e9, &o->clip, e)
+           && integer_from(size, "--size", 8, 4096, &o->view.size, e)
+           && integer_from(pad, "--pad", 0, 1024, &o->view.pad, e)
+           && integer_from(limit, "--limit", 1, 1e9, &limit_number, e)
+           && integer_from(seed, "--seed", 0, 1e9, &seed_number, e)
+           && integer_from(threads, "--threads", 1, 1024, &o->threads, e)
+           && number_from(every, "--checkpoint-every", 0, 1e9, &o->checkpoint_seconds, e)
+           && integer_from(stop, "--stop-after", 1, 1e9, &stop_number, e);
     o->seed = (uint64_t)seed_number;
     o->train_limit = limit_number;
     o->stop_after = stop_number;

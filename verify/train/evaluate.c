@@ -3,7 +3,7 @@
 
 #include "opt/plan.h"
 #include "ref/ref.h"
-#include "verify/bench.h"
+#include "verify/bench/clock.h"
 #include "verify/train/progress.h"
 
 #include <stdlib.h>

@@ -162,11 +162,9 @@ static void update_tensor(struct learner *l, int i, double lr, double factor)
         trainer_average(l->trainer, i, decay, l->average[i]);
     if (l->trainer)
         return;
-    if (!p->buffer) {
-        ref32_scale(count, factor, l->run->d_param[i]);
-        ref32_adamw_step(&o, l->step + 1, count, l->run->d_param[i], l->m[i], l->v[i],
+    if (!p->buffer)
+        ref32_adamw_step(&o, l->step + 1, factor, count, l->run->d_param[i], l->m[i], l->v[i],
                          l->run->param[i]);
-    }
     if (l->average)
         ref32_ema_update(count, decay, l->run->param[i], l->average[i]);
 }

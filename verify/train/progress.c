@@ -1,6 +1,6 @@
 #include "progress.h"
 
-#include "verify/bench.h"
+#include "verify/bench/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "loader.h"
 #include "progress.h"
 
-#include "verify/bench.h"
+#include "verify/bench/clock.h"
 #include "verify/json.h"
 
 #include <omp.h>
