@@ -93,15 +93,15 @@ void trainer_forward(struct trainer *t)
     omp_set_num_threads(before);
 }
 
-bool trainer_backward(struct trainer *t, const float *d_output, struct error *e)
+bool trainer_backward_from(struct trainer *t, const struct node *from, const float *d_value,
+                           struct error *e)
 {
-    const struct node *last = t->graph->node[t->graph->nodes - 1];
     const int before = omp_get_max_threads();
     if (!ref32_run_zero_gradients(t->run, e))
         return false;
     omp_set_num_threads(t->threads);
-    memcpy(t->run->d_value[last->id], d_output, (size_t)shape_count(&last->shape) * sizeof(float));
-    for (int i = t->graph->nodes - 1; i >= 0; i--) {
+    memcpy(t->run->d_value[from->id], d_value, (size_t)shape_count(&from->shape) * sizeof(float));
+    for (int i = from->id; i >= 0; i--) {
         const struct node *n = t->graph->node[i];
         const struct fast_op *op = fast_op_of(n);
         struct ref32_op_args a = ref32_run_args(t->run, n);
@@ -134,4 +134,9 @@ void trainer_average(struct trainer *t, int index, double decay, float *average)
 {
     t->kernels->blend(shape_count(&t->graph->param[index].shape), (float)decay,
                       t->run->param[index], average);
+}
+
+bool trainer_backward(struct trainer *t, const float *d_output, struct error *e)
+{
+    return trainer_backward_from(t, t->graph->node[t->graph->nodes - 1], d_output, e);
 }

@@ -24,6 +24,9 @@ struct ref32_run *trainer_run(struct trainer *t);
 void trainer_forward(struct trainer *t);
 /* Gradients of sum(output * d_output), all of them, from zero. */
 bool trainer_backward(struct trainer *t, const float *d_output, struct error *e);
+/* The same from the value of node `n` instead of the last node's. */
+bool trainer_backward_from(struct trainer *t, const struct node *n, const float *d_value,
+                           struct error *e);
 
 /* ref/training.h's adamw_step and ema_update for parameter `index`; its gradient counts
  * `clip` times. One thread each: parameters may be shared out. */

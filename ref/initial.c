@@ -35,25 +35,32 @@ static void fill_normal(const struct param *p, uint64_t seed, double deviation, 
     }
 }
 
-static bool has_fan(enum op_kind op)
+/* Convolutions, but not the ablation's output_proj: its [C, C, K, K] are K*K projections. */
+static bool has_fan(const struct node *n)
 {
-    return op == OP_conv2d || op == OP_dwconv2d || op == OP_dcnv2;
+    return n->op == OP_conv2d || n->op == OP_dwconv2d
+        || (n->op == OP_dcnv2 && !ends_in(n->name, "dcn.output_proj"));
+}
+
+static void initial_projection(const struct param *p, uint64_t seed, float *out)
+{
+    fill_uniform(p, seed, sqrt(6 / (double)(p->shape.dim[0] + p->shape.dim[1])), out);
 }
 
 static void initial_weight(const struct node *n, const struct param *p, uint64_t seed, float *out)
 {
-    const int64_t count = shape_count(&p->shape), fan_out = p->shape.dim[0];
-    const double fan_in = (double)(count / fan_out);
-    if (has_fan(n->op))
+    const int64_t count = shape_count(&p->shape);
+    const double fan_in = (double)(count / p->shape.dim[0]);
+    if (has_fan(n))
         fill_uniform(p, seed, 1 / sqrt(fan_in), out);
+    else if (ends_in(n->name, "dcn.input_proj") || ends_in(n->name, "dcn.output_proj"))
+        initial_projection(p, seed, out);
     else if (n->op == OP_layer_scale)
         fill(count, 1e-5f, out);
     else if (n->op != OP_linear)
         fill(count, 1, out);
     else if (ends_in(n->name, "dcn.offset") || ends_in(n->name, "dcn.mask"))
         fill(count, 0, out);
-    else if (ends_in(n->name, "dcn.input_proj") || ends_in(n->name, "dcn.output_proj"))
-        fill_uniform(p, seed, sqrt(6 / (fan_in + (double)fan_out)), out);
     else
         fill_normal(p, seed, 0.02, out);
 }
@@ -70,7 +77,7 @@ void initial_parameters(const struct graph *g, uint64_t seed, float *const *out)
                 fill(shape_count(&p->shape), ends_in(p->key, "var") ? 1 : 0, to);
             else if (k == 0)
                 initial_weight(n, p, seed, to);
-            else if (has_fan(n->op))
+            else if (has_fan(n))
                 fill_uniform(p, seed, 1 / sqrt((double)(shape_count(&weight->shape)
                                                         / weight->shape.dim[0])), to);
             else

@@ -10,7 +10,7 @@
  *   convolutions      U(-1, 1) / sqrt(fan_in), weight and bias (torch.nn.Conv2d)
  *   linear layers     N(0, 0.02), bias 0
  *   in DCNv3 modules  input_proj, output_proj: U(-1, 1) sqrt(6 / (fan_in + fan_out)), bias 0;
- *                     offset, mask: 0
+ *                     offset, mask: 0; an unshared output_proj: each point as if shared
  *   norms             weight 1, bias 0, stored mean 0 and variance 1
  *   layer scale       1e-5
  * The numbers come from the seeded generator (docs/formats.md), so that a seed gives the
