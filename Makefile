@@ -283,8 +283,24 @@ results/%.png: $(BUILD)/plots/% results/%.gp results/style.gp $(BUILD)/plots/riv
 	gnuplot -e "data='$<'; out='$@'; bandwidth=$(BANDWIDTH)+0; rivals='$(BUILD)/plots/rivals'" results/$*.gp
 
 figures: $(PROGRAM)
-	$(PROGRAM) plot sampling >$(BUILD)/sampling.txt
+	$(PROGRAM) plot sampling --layer levels.2.blocks.8.dcn --pixel 0.334,0.5 >$(BUILD)/sampling.txt
 	gnuplot -e "data='$(BUILD)/sampling.txt'; photo='datasets/photo/astronaut_224.ppm'; out='docs/sampling.png'" docs/sampling.gp
+
+# The paper's appendix for a trained model: WEIGHTS and the set it was trained on.
+WEIGHTS  ?= results/weights/fashion-mnist.h5
+DATA     ?= fashion-mnist
+SIZE     ?= 48
+A         = results/analyses
+.PHONY: analyses
+analyses: $(PROGRAM)
+	@mkdir -p $(A)
+	$(PROGRAM) erf --data $(DATA) --size $(SIZE) --maps $(BUILD)/before.txt >$(A)/erf-before.txt
+	$(PROGRAM) erf --data $(DATA) --weights $(WEIGHTS) --maps $(BUILD)/after.txt >$(A)/erf-after.txt
+	gnuplot -e "before='$(BUILD)/before.txt'; after='$(BUILD)/after.txt'; size=$(SIZE); out='$(A)/erf.png'" docs/erf.gp
+	for s in 1 2 3 4; do $(PROGRAM) plot sampling --data $(DATA) --weights $(WEIGHTS) --stage $$s --pixel 0.5,0.5 >$(BUILD)/stage$$s || exit 1; done
+	gnuplot -e "data='$(BUILD)/stage'; size=$(SIZE); out='$(A)/sampling.png'" docs/sampling_stages.gp
+	$(PROGRAM) robustness --data $(DATA) --plot $(BUILD)/robustness.txt $(WEIGHTS) >$(A)/robustness.txt
+	gnuplot -e "data='$(BUILD)/robustness.txt'; models='trained'; out='$(A)/robustness.png'" docs/robustness.gp
 
 # --- PyTorch: only to make goldens ---------------------------------------------
 

@@ -2,33 +2,26 @@
 #include "commands.h"
 #include "options.h"
 
-#include "datasets/image.h"
-#include "ref/internimage.h"
 #include "ref/ref.h"
-#include "ref/weights.h"
+#include "verify/train/specimen.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Runs a model with seeded weights on an image; NULL after filling *e. */
-static struct ref32_run *run_seeded(const char *model, const char *image, struct graph **graph,
-                                    struct error *e)
+/* The model run on the image; NULL after filling *e. */
+static struct ref32_run *run_specimen(const struct specimen *s, int64_t index, struct error *e)
 {
-    struct internimage_config c;
-    int height, width;
-    float *x = image_read(image, &height, &width, e);
-    *graph = x && internimage_named(model, &c, e) ? internimage_graph(&c, 1, height, width, e)
-                                                  : NULL;
-    struct ref32_run *r = *graph ? ref32_run_new(*graph, e) : NULL;
-    for (int i = 0; r && i < (*graph)->params; i++)
-        seeded_parameter(&(*graph)->param[i], 1, r->param[i]);
-    if (r) {
-        memcpy(r->value[0], x, (size_t)shape_count(&(*graph)->node[0]->shape) * sizeof *x);
+    struct ref32_run *r = ref32_run_new(s->graph, e);
+    for (int i = 0; r && i < s->graph->params; i++)
+        memcpy(r->param[i], s->params[i],
+               (size_t)shape_count(&s->graph->param[i].shape) * sizeof(float));
+    if (r && specimen_image(s, index, r->value[0], e)) {
         ref32_run_forward(r, NULL, NULL);
+        return r;
     }
-    free(x);
-    return r;
+    ref32_run_free(r);
+    return NULL;
 }
 
 /* One line per sampling point of output pixel (oy, ox): group, regular position, moved
@@ -55,38 +48,81 @@ static void print_points(const struct ref32_run *r, const struct node *core, int
     }
 }
 
-static bool plot_sampling(const char *model, const char *image, const char *layer, struct error *e)
+/* The operator of a layer, or of a stage's last block (stages from 1). */
+static const struct node *find_core(const struct specimen *s, const char *layer, int stage,
+                                    struct error *e)
 {
     char name[NAME_SIZE];
-    struct graph *g;
-    struct ref32_run *r = run_seeded(model, image, &g, e);
-    snprintf(name, sizeof name, "%s.core", layer);
-    const struct node *core = r ? graph_find(g, name) : NULL;
-    if (r && !core)
-        fail(e, EXIT_USAGE, "%s has no DCNv3 layer '%s'", model, layer);
-    if (core)
-        print_points(r, core, (int)core->shape.dim[1] / 3, (int)core->shape.dim[2] / 2);
+    if (layer)
+        snprintf(name, sizeof name, "%s.core", layer);
+    else
+        snprintf(name, sizeof name, "levels.%d.blocks.%d.dcn.core", stage - 1,
+                 s->config.depths[stage - 1] - 1);
+    const struct node *core = graph_find(s->graph, name);
+    if (!core || core->op != OP_dcnv3)
+        fail(e, EXIT_USAGE, "there is no DCNv3 operator '%s'", name);
+    return core && core->op == OP_dcnv3 ? core : NULL;
+}
+
+/* Output pixel: at fractions of the map's height and width. */
+struct place {
+    double y, x;
+};
+
+static bool plot_sampling(const struct specimen *s, int64_t index, const struct node *core,
+                          struct place at, struct error *e)
+{
+    struct ref32_run *r = run_specimen(s, index, e);
+    if (r)
+        print_points(r, core, (int)(at.y * (double)core->shape.dim[1]),
+                     (int)(at.x * (double)core->shape.dim[2]));
     ref32_run_free(r);
-    graph_free(g);
-    return core != NULL;
+    return r != NULL;
 }
 
 int cmd_plot(int argc, char **argv, struct error *e)
 {
-    const char *model = "t", *image = "datasets/photo/astronaut_224.ppm";
-    const char *layer = "levels.2.blocks.8.dcn";
+    struct specimen_options o = {.model = "t", .init = "seeded",
+                                 .image = "datasets/photo/astronaut_224.ppm"};
+    const char *layer = NULL, *stage = "3", *pixel = "0.334,0.5", *index = "0", *size = "0";
     const struct option_spec spec[] = {
-        {"--model", &model, NULL, "with seeded weights (default t)"},
-        {"--image", &image, NULL, "8-bit PPM (default datasets/photo/astronaut_224.ppm)"},
-        {"--layer", &layer, NULL, "default levels.2.blocks.8.dcn"},
+        {"--weights", &o.weights, NULL, "a trained model; without: --model"},
+        {"--model", &o.model, NULL, "default t"},
+        {"--init", &o.init, NULL, "its parameters: seeded (default) or initial"},
+        {"--image", &o.image, NULL, "8-bit PPM (default datasets/photo/astronaut_224.ppm)"},
+        {"--data", &o.data, NULL, "or a test image of a set: fashion-mnist or cifar10"},
+        {"--data-dir", &o.data_dir, NULL, "where its files are"},
+        {"--size", &size, NULL, "they are scaled to this side, default: as in training"},
+        {"--index", &index, NULL, "which one, default 0"},
+        {"--stage", &stage, NULL, "1 to 4: its last layer (default 3)"},
+        {"--layer", &layer, NULL, "or a layer by name, as levels.2.blocks.8.dcn"},
+        {"--pixel", &pixel, NULL, "Y,X, fractions of the feature map (default 0.334,0.5)"},
         {0},
     };
     int plain = options_parse(argc, argv, spec, "internimage plot sampling [OPTIONS]", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
+    const int level = atoi(stage), image = atoi(index);
+    struct place at;
     if (plain != 1 || strcmp(argv[0], "sampling")) {
         fail(e, EXIT_USAGE, "say what: sampling");
         return EXIT_USAGE;
     }
-    return plot_sampling(model, image, layer, e) ? EXIT_MATCH : EXIT_USAGE;
+    if (level < 1 || level > LEVELS || sscanf(pixel, "%lf,%lf", &at.y, &at.x) != 2
+        || !(at.y >= 0 && at.y < 1 && at.x >= 0 && at.x < 1)) {
+        fail(e, EXIT_USAGE, "stage '%s' must be 1 to 4, pixel '%s' two fractions of 0..1", stage,
+             pixel);
+        return EXIT_USAGE;
+    }
+    struct specimen s;
+    o.size = atoi(size);
+    if (!specimen_open(&s, &o, e))
+        return EXIT_USAGE;
+    bool ok = (image >= 0 && image < specimen_count(&s))
+           || fail(e, EXIT_USAGE, "--index '%s': there are %lld images", index,
+                   (long long)specimen_count(&s));
+    const struct node *core = ok ? find_core(&s, layer, level, e) : NULL;
+    ok = core && plot_sampling(&s, image, core, at, e);
+    specimen_close(&s);
+    return ok ? EXIT_MATCH : EXIT_USAGE;
 }

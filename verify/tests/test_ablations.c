@@ -24,7 +24,7 @@ static bool ends_in(const char *key, const char *suffix)
 
 static struct internimage_config config_of(const char *ablation)
 {
-    struct internimage_config c;
+    struct internimage_config c = {0};
     struct error e = {0};
     const struct ablation *a = ablation_named(ablation, &e);
     if (!a || !internimage_named("pico", &c, &e) || !ablation_apply(a, &c, &e))

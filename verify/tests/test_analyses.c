@@ -115,6 +115,9 @@ static void nonsense_is_refused(void **state)
     assert_int_equal(run(cmd_erf, 1, (char *[]){"--init=none"}, &e), EXIT_USAGE);
     assert_int_equal(run(cmd_erf, 1, (char *[]){"--images=none"}, &e), EXIT_USAGE);
     assert_int_equal(run(cmd_erf, 1, (char *[]){"--weights=nowhere.h5"}, &e), EXIT_BAD_FILE);
+    char sampling[] = "sampling", stage[] = "--stage=5", pixel[] = "--pixel=0.5,1";
+    assert_int_equal(run(cmd_plot, 2, (char *[]){sampling, stage}, &e), EXIT_USAGE);
+    assert_int_equal(run(cmd_plot, 2, (char *[]){sampling, pixel}, &e), EXIT_USAGE);
     assert_int_equal(run(cmd_robustness, 1, (char *[]){"--data=fashion-mnist"}, &e), EXIT_USAGE);
     assert_int_equal(run(cmd_robustness, 2, (char *[]){"--data=mnist", "w.h5"}, &e), EXIT_USAGE);
 }

@@ -3,6 +3,7 @@
 #include "ablate.h"
 #include "train.h"
 
+#include "datasets/weights_file.h"
 #include "verify/commands.h"
 #include "verify/options.h"
 
@@ -24,7 +25,7 @@ static const struct budget budgets[] = {
 };
 
 struct arguments {
-    const char *data, *data_dir, *model, *out;
+    const char *data, *data_dir, *model, *out, *keep;
     char **names;                       /* only these; NULL: the whole grid */
     int name_count, part, parts;
     struct budget budget;
@@ -72,6 +73,16 @@ static bool measure(struct ablate_run *r, const struct internimage_config *c, in
     return r->step_ms > 0;
 }
 
+/* The weights as <directory>/<ablation>-<seed>.h5. */
+static bool keep(const char *directory, const struct internimage_config *c,
+                 const struct ablate_run *r, const struct graph *g, float *const *weights,
+                 struct error *e)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s-%llu.h5", directory, r->name, (unsigned long long)r->seed);
+    return weights_write(path, c, g, weights, e);
+}
+
 static bool train_one(const struct arguments *a, const struct internimage_config *c,
                       const struct image_set *images, const struct image_set *test,
                       struct ablate_run *r, struct error *e)
@@ -93,8 +104,15 @@ static bool train_one(const struct arguments *a, const struct internimage_config
     o.log = open_memstream(&log, &size);
     if (!o.log)
         return fail(e, EXIT_USAGE, "out of memory for a log");
-    bool ok = train(c, images, test, &o, NULL, &result, &why);
+    struct graph *g = a->keep ? internimage_graph(c, 1, images->height, images->width, e) : NULL;
+    float **weights = g ? weights_new(g, e) : NULL;
+    bool ok = train(c, images, test, &o, weights, &result, &why);
     fclose(o.log);
+    if (ok && weights && !keep(a->keep, c, r, g, weights, &why))
+        ok = false;
+    if (g)
+        weights_free(g, weights);
+    graph_free(g);
     ablate_curve(r, log);
     free(log);
     r->diverged = !ok && why.code == EXIT_MISMATCH;     /* a loss that is no number */
@@ -115,6 +133,7 @@ static bool run_one(const struct arguments *a, const struct ablation *ablation, 
     if (!internimage_named(a->model, &c, e))
         return false;
     c.num_classes = images->classes;
+    c.image_size = images->height;
     fprintf(stderr, "%s, seed %llu\n", r.name, (unsigned long long)seed);
     return ablation_apply(ablation, &c, e)
         && measure(&r, &c, a->budget.batch, images->height, e)
@@ -218,12 +237,13 @@ int cmd_ablate(int argc, char **argv, struct error *e)
         {"--lr", &lr, NULL, "learning rate, default 2e-3"},
         {"--part", &part, NULL, "1/2: every second run, for one of two processes"},
         {"--out", &a.out, NULL, "finished runs, read and appended to"},
+        {"--keep", &a.keep, NULL, "directory for the weights, ABLATION-SEED.h5"},
         {"--table", NULL, &table, "train nothing, print the table of --out"},
         {"--plot", NULL, &plot, "the same for gnuplot (docs/ablations.gp)"},
         {0},
     };
-    int plain = options_parse(argc, argv, spec, "internimage ablate --data SET [ABLATION ...] [OPTIONS]",
-                              e);
+    int plain = options_parse(argc, argv, spec,
+                              "internimage ablate --data SET [ABLATION ...] [OPTIONS]", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
     if (table || plot)

@@ -116,8 +116,8 @@ static void print_table(const struct specimen *s, double *const *map, int64_t im
     table_print(&t, stdout);
     table_free(&t);
     printf("\n%dx%d input, %lld image%s; holds: the smallest square around the feature with that\n"
-           "share of the gradient's absolute sum.\n", s->height, s->width, (long long)images,
-           images == 1 ? "" : "s");
+           "share of the gradient's absolute sum; it may reach beyond the image.\n",
+           s->height, s->width, (long long)images, images == 1 ? "" : "s");
 }
 
 /* For gnuplot: a matrix per stage, its largest value 1. */
@@ -167,7 +167,7 @@ int cmd_erf(int argc, char **argv, struct error *e)
 {
     struct specimen_options o = {.model = "pico", .init = "initial",
                                  .image = "datasets/photo/astronaut_224.ppm"};
-    const char *images = "50", *maps = NULL;
+    const char *images = "50", *maps = NULL, *size = "0";
     const struct option_spec spec[] = {
         {"--weights", &o.weights, NULL, "a trained model; without: --model before training"},
         {"--model", &o.model, NULL, "default pico"},
@@ -175,6 +175,7 @@ int cmd_erf(int argc, char **argv, struct error *e)
         {"--image", &o.image, NULL, "8-bit PPM, default the photograph"},
         {"--data", &o.data, NULL, "or test images of a set: fashion-mnist or cifar10"},
         {"--data-dir", &o.data_dir, NULL, "where its files are"},
+        {"--size", &size, NULL, "they are scaled to this side, default: as in training"},
         {"--images", &images, NULL, "so many of them, averaged (default 50)"},
         {"--maps", &maps, NULL, "file for the four maps (docs/erf.gp)"},
         {0},
@@ -183,8 +184,10 @@ int cmd_erf(int argc, char **argv, struct error *e)
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
     const long count = strtol(images, NULL, 10);
-    if (plain > 0 || count < 1) {
-        fail(e, EXIT_USAGE, plain ? "unexpected argument '%s'" : "--images '%s': expected a number",
+    o.size = atoi(size);
+    if (plain > 0 || count < 1 || o.size < 0) {
+        fail(e, EXIT_USAGE, plain ? "unexpected argument '%s'"
+                                  : "--images '%s' and --size must be positive numbers",
              plain ? argv[0] : images);
         return EXIT_USAGE;
     }

@@ -50,7 +50,7 @@ struct model {
     struct graph *graph;
     float **params;
     struct plan *plan;
-    int classes;
+    int classes, size;          /* size: see struct view */
     int *plain;                 /* labels of the unchanged images */
 };
 
@@ -61,8 +61,11 @@ static bool model_open(struct model *m, const char *path, const struct image_set
     const char *slash = strrchr(path, '/');
     snprintf(m->name, sizeof m->name, "%s", slash ? slash + 1 : path);
     m->name[strcspn(m->name, ".")] = 0;
-    m->graph = weights_config(path, &c, e) ? internimage_graph(&c, BATCH, s->height, s->width, e)
-                                           : NULL;
+    if (!weights_config(path, &c, e))
+        return false;
+    m->size = c.image_size == s->height ? 0 : c.image_size;
+    m->graph = internimage_graph(&c, BATCH, m->size ? m->size : s->height,
+                                 m->size ? m->size : s->width, e);
     m->params = m->graph ? weights_new(m->graph, e) : NULL;
     if (!m->params || !weights_read(path, m->graph, m->params, e))
         return false;
@@ -98,6 +101,8 @@ struct score {
 };
 
 struct buffers {
+    struct view view;
+    size_t inputs;              /* values of one image's input */
     unsigned char *pixel, *warped;
     float *input, *logits;
 };
@@ -105,14 +110,12 @@ struct buffers {
 static bool fill_batch(const struct image_set *s, const struct kind *k, double amount,
                        int64_t first, int count, const struct buffers *b, struct error *e)
 {
-    const struct view plain = {0};
-    const size_t area = (size_t)s->height * s->width;
     for (int i = 0; i < count; i++) {
         const struct warp w = k ? warp_of(k, amount, first + i) : (struct warp){.scale = 1};
         if (!images_get(s, first + i, b->pixel, e))
             return false;
         warp_image(&w, s->channels, s->height, s->width, b->pixel, b->warped);
-        image_view(s, &plain, b->warped, 0, b->input + (size_t)i * 3 * area);
+        image_view(s, &b->view, b->warped, 0, b->input + (size_t)i * b->inputs);
     }
     return true;
 }
@@ -197,8 +200,9 @@ static bool with_buffers(struct model *m, int models, const struct image_set *s,
         classes = m[i].classes > classes ? m[i].classes : classes;
         snprintf(head + strlen(head), sizeof head - strlen(head), "|%.40s: same|right", m[i].name);
     }
-    const struct buffers b = {malloc(3 * area), malloc(3 * area),
-                              calloc(BATCH * 3 * area, sizeof(float)),
+    const size_t side = (size_t)m[0].size, inputs = 3 * (side ? side * side : area);
+    const struct buffers b = {{.size = m[0].size}, inputs, malloc(3 * area), malloc(3 * area),
+                              calloc(BATCH * inputs, sizeof(float)),
                               malloc((size_t)BATCH * classes * sizeof(float))};
     FILE *plot = plot_path ? fopen(plot_path, "w") : NULL;
     bool ok = (b.pixel && b.warped && b.input && b.logits)
@@ -208,8 +212,8 @@ static bool with_buffers(struct model *m, int models, const struct image_set *s,
     ok = ok && measure(m, models, s, images, &b, plot, &t, e);
     if (ok) {
         table_print(&t, stdout);
-        printf("\n%s, %lld test images, %%; same: the label given to the unchanged image.\n", s->name,
-               (long long)images);
+        printf("\n%s, %lld test images, %%; same: the label given to the unchanged image.\n",
+               s->name, (long long)images);
     }
     if (plot)
         fclose(plot);
@@ -244,7 +248,10 @@ int cmd_robustness(int argc, char **argv, struct error *e)
     const int64_t used = s && count > s->count ? s->count : count;
     bool ok = s != NULL;
     for (int i = 0; ok && i < plain; i++)
-        ok = model_open(&m[i], argv[i], s, used, e);
+        ok = model_open(&m[i], argv[i], s, used, e)
+          && (m[i].size == m[0].size
+              || fail(e, EXIT_USAGE, "%s and %s were trained on images of different sizes", argv[0],
+                      argv[i]));
     ok = ok && with_buffers(m, plain, s, used, plot, e);
     for (int i = 0; i < plain; i++)
         model_close(&m[i]);

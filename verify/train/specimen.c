@@ -15,11 +15,14 @@ static bool open_images(struct specimen *s, const struct specimen_options *o, st
         return s->image != NULL;
     }
     s->images = images_open(o->data, o->data_dir, false, e);
-    if (s->images) {
-        s->height = s->images->height;
-        s->width = s->images->width;
-    }
-    return s->images != NULL;
+    if (!s->images)
+        return false;
+    s->size = o->size ? o->size : s->config.image_size;
+    s->height = s->size ? s->size : s->images->height;
+    s->width = s->size ? s->size : s->images->width;
+    if (!o->weights)
+        s->config.num_classes = s->images->classes;
+    return true;
 }
 
 static bool fill_params(struct specimen *s, const struct specimen_options *o, struct error *e)
@@ -40,11 +43,9 @@ static bool fill_params(struct specimen *s, const struct specimen_options *o, st
 bool specimen_open(struct specimen *s, const struct specimen_options *o, struct error *e)
 {
     *s = (struct specimen){0};
-    bool ok = open_images(s, o, e)
-           && (o->weights ? weights_config(o->weights, &s->config, e)
-                          : internimage_named(o->model, &s->config, e));
-    if (ok && s->images && !o->weights)
-        s->config.num_classes = s->images->classes;
+    bool ok = (o->weights ? weights_config(o->weights, &s->config, e)
+                          : internimage_named(o->model, &s->config, e))
+           && open_images(s, o, e);
     s->graph = ok ? internimage_graph(&s->config, 1, s->height, s->width, e) : NULL;
     s->params = s->graph ? weights_new(s->graph, e) : NULL;
     if (s->params && fill_params(s, o, e))
@@ -70,13 +71,13 @@ int64_t specimen_count(const struct specimen *s)
 
 bool specimen_image(const struct specimen *s, int64_t index, float *out, struct error *e)
 {
-    const size_t count = 3 * (size_t)s->height * s->width;
     if (!s->images) {
-        memcpy(out, s->image, count * sizeof *out);
+        memcpy(out, s->image, 3 * (size_t)s->height * s->width * sizeof *out);
         return true;
     }
-    unsigned char *pixel = malloc(count);
-    const struct view plain = {0};
+    unsigned char *pixel = malloc((size_t)s->images->channels * s->images->height
+                                  * s->images->width);
+    const struct view plain = {.size = s->size};
     const bool ok = pixel ? images_get(s->images, index, pixel, e)
                           : fail(e, EXIT_USAGE, "out of memory for an image");
     if (ok)

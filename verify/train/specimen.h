@@ -11,12 +11,13 @@ struct specimen_options {
     const char *init;           /* ... with "initial" (as training starts) or "seeded" numbers */
     const char *weights;        /* or a weight file, whose architecture it then is */
     const char *image;          /* one PPM ... */
-    const char *data, *data_dir;    /* ... or the test images of a set */
+    const char *data, *data_dir;    /* ... or the test images of a set, */
+    int size;                   /* scaled to this side; 0: as the weight file was trained */
 };
 
 struct specimen {
     struct internimage_config config;
-    int height, width;          /* of the images */
+    int height, width, size;    /* of the input; size: see struct view */
     float **params;             /* per parameter of the inference graph */
     struct image_set *images;   /* NULL: one image */
     float *image;
