@@ -231,6 +231,27 @@ static void without_a_branch_is_with_zeros(void **state)
     check_zeroed("no-modulation", "dcn.mask.weight", "dcn.mask.bias");
 }
 
+/* Between the mask layer and the operator stands what the ablation names. */
+static void modulations_are_what_they_say(void **state)
+{
+    (void)state;
+    static const struct { const char *ablation; enum op_kind last; } row[] = {
+        {"base", OP_softmax}, {"sigmoid", OP_sigmoid}, {"linear", OP_linear},
+        {"no-modulation", OP_constant},
+    };
+    for (int i = 0; i < 4; i++) {
+        struct internimage_config c = config_of(row[i].ablation);
+        struct graph *g = graph_of(&c, 1, 32);
+        const struct node *core = graph_find(g, "levels.2.blocks.1.dcn.core");
+        assert_int_equal(core->in[2]->op, row[i].last);
+        if (row[i].last != OP_constant)
+            assert_string_equal(core->in[2]->op == OP_linear ? core->in[2]->name
+                                                             : core->in[2]->in[0]->name,
+                                "levels.2.blocks.1.dcn.mask");
+        graph_free(g);
+    }
+}
+
 /* Copies DCNv3's offset or mask layer to the DCNv2 order: per point `values` rows, points
  * by column to points by row, (x, y) to (y, x). */
 static void reorder(const double *from, double *to, int groups, int kernel, int values, int64_t row)
@@ -349,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_every_ablation),
         cmocka_unit_test(without_a_branch_is_with_zeros),
+        cmocka_unit_test(modulations_are_what_they_say),
         cmocka_unit_test(unshared_equals_shared), cmocka_unit_test(conv_is_a_convolution),
         cmocka_unit_test(weight_files_keep_them),
         cmocka_unit_test(impossible_ones_are_refused),
