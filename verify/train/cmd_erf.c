@@ -61,7 +61,7 @@ static bool measure(const struct specimen *s, struct trainer *t, int64_t images,
                 return false;
         progress_show(&p, i + 1, "%d stages each", LEVELS);
     }
-    progress_end(&p);
+    progress_stop(&p);
     for (int k = 0; k < LEVELS; k++)
         for (int64_t i = 0; i < pixels; i++)
             map[k][i] /= (double)images;

@@ -185,7 +185,7 @@ static bool measure(struct model *m, int models, const struct image_set *s, int6
             progress_show(&p, ++done, "%s", kinds[k].name);
         }
     }
-    progress_end(&p);
+    progress_stop(&p);
     return ok;
 }
 

@@ -112,7 +112,7 @@ static bool run_all(struct model *m, struct loader *loader, const struct evaluat
         progress_show(&p, at + some, "%.2f %% right", 100.0 * (double)out->top1
                                                           / (double)out->images);
     }
-    progress_end(&p);
+    progress_stop(&p);
     out->loss /= (double)count;
     return true;
 }

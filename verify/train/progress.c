@@ -31,7 +31,7 @@ void progress_show(struct progress *p, int64_t done, const char *format, ...)
     fflush(stderr);
 }
 
-void progress_end(struct progress *p)
+void progress_stop(struct progress *p)
 {
     if (p->visible)
         fputs("\r\033[K", stderr);

@@ -16,6 +16,6 @@ struct progress {
 struct progress progress_start(const char *what, int64_t total, bool on);
 void progress_show(struct progress *p, int64_t done, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void progress_end(struct progress *p);
+void progress_stop(struct progress *p);
 
 #endif

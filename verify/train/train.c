@@ -238,7 +238,7 @@ bool train(const struct internimage_config *c, const struct image_set *images,
     struct training t = {.o = o, .images = images, .test = test, .result = result};
     *result = (struct train_result){0};
     bool ok = begin(&t, c, e) && run_steps(&t, e);
-    progress_end(&t.progress);
+    progress_stop(&t.progress);
     if (ok) {
         const struct graph *g = t.learner->graph;
         result->images_per_second = (double)(result->steps * o->batch) / result->seconds;
