@@ -179,7 +179,7 @@ const char *pattern_text(const struct node *n, const struct pattern *p, char *bu
         return buffer;
     }
     if (p->factor)
-        SAY("The output is the right one times %.6g. ", p->factor);
+        SAY("The output is the right one times %.9g. ", p->factor);
     if (p->constant)
         SAY("The output is the right one plus %.6g. ", p->constant);
     if (p->per_channel)
