@@ -254,6 +254,7 @@ struct lie {
     uint32_t crc;
     int64_t count, directory, directory_bytes;      /* in the end record */
     int disk, comment, twice, zip64, far;
+    size_t extra;                           /* bytes packed but not declared */
 };
 
 static size_t deflate_npy(const unsigned char *from, size_t size, unsigned char *to, size_t room)
@@ -326,9 +327,9 @@ static void put_npz(const struct lie *l)
     static unsigned char packed[4096];
     const char *name = l->name ? l->name : "a.npy", *local = l->local_name ? l->local_name : name;
     b.size = 0;
-    put_npy(F4("(500,)"), 2000);
-    size_t size = b.size, bytes = l->deflated ? deflate_npy(b.byte, size, packed, sizeof packed)
-                                              : size;
+    put_npy(F4("(500,)"), 2000 + l->extra);
+    size_t size = b.size - l->extra;
+    size_t bytes = l->deflated ? deflate_npy(b.byte, b.size, packed, sizeof packed) : size;
     uint32_t crc = (uint32_t)crc32(0, b.byte, (unsigned)size);
     if (!l->deflated)
         memcpy(packed, b.byte, size);
@@ -369,6 +370,7 @@ static void npz(void **state)
         {"bomb", "more than its bytes can hold", .size = 1 << 30, .deflated = 1},
         {"zip64 bomb", "more than its bytes can hold", .size = (int64_t)1 << 60, .deflated = 1,
          .zip64 = 1},
+        {"unpacks to more", "does not end after", .deflated = 1, .extra = 4},
         {"packed runs on", "runs into what follows", .packed = 40, .deflated = 1},
         {"packed is cut", "", .packed = -4, .deflated = 1},
         {"negative size", "a size is negative", .size = INT64_MIN, .zip64 = 1},
