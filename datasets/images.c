@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_SIZE = 4096 };           /* what a view may scale to */
+
 static bool open_set(struct image_set *s, const char *what, const char *directory, bool train,
                      struct error *e)
 {
@@ -76,13 +78,20 @@ static float source(int i, int from, int to, int *first, int *second)
     return at - (float)*first;
 }
 
-static float scaled_at(const struct moved *m, int y, int x, int size)
+/* One plane scaled to size x size. */
+static void scale_plane(const struct moved *m, int size, float *out)
 {
-    int y0, y1, x0, x1;
-    const float fy = source(y, m->height, size, &y0, &y1);
-    const float fx = source(x, m->width, size, &x0, &x1);
-    return (1 - fy) * ((1 - fx) * moved_at(m, y0, x0) + fx * moved_at(m, y0, x1))
-         + fy * ((1 - fx) * moved_at(m, y1, x0) + fx * moved_at(m, y1, x1));
+    int x0[MOST_SIZE], x1[MOST_SIZE];
+    float fx[MOST_SIZE];
+    for (int x = 0; x < size; x++)
+        fx[x] = source(x, m->width, size, &x0[x], &x1[x]);
+    for (int y = 0; y < size; y++) {
+        int y0, y1;
+        const float fy = source(y, m->height, size, &y0, &y1);
+        for (int x = 0; x < size; x++)
+            *out++ = (1 - fy) * ((1 - fx[x]) * moved_at(m, y0, x0[x]) + fx[x] * moved_at(m, y0, x1[x]))
+                   + fy * ((1 - fx[x]) * moved_at(m, y1, x0[x]) + fx[x] * moved_at(m, y1, x1[x]));
+    }
 }
 
 void image_view(const struct image_set *s, const struct view *v, const unsigned char *pixel,
@@ -101,10 +110,12 @@ void image_view(const struct image_set *s, const struct view *v, const unsigned 
             memcpy(out + c * area, out, (size_t)area * sizeof *out);
             continue;
         }
+        float *plane = out + c * area;
+        if (v->size)
+            scale_plane(&m, v->size, plane);
         for (int i = 0; i < area; i++) {
-            const float value = v->size ? scaled_at(&m, i / width, i % width, v->size)
-                                        : moved_at(&m, i / width, i % width);
-            out[c * area + i] = (value / 255 - s->mean[c]) / s->deviation[c];
+            const float value = v->size ? plane[i] : moved_at(&m, i / width, i % width);
+            plane[i] = (value / 255 - s->mean[c]) / s->deviation[c];
         }
     }
 }

@@ -39,7 +39,8 @@ bool images_get(const struct image_set *s, int64_t index, unsigned char *out, st
 
 /* How an image becomes the network's input. */
 struct view {
-    int size;                   /* side of the square it is scaled to, bilinear; 0: as it is */
+    int size;                   /* side of the square it is scaled to, bilinear, at most
+                                   4096; 0: as it is */
     int pad;                    /* random crop: moved by up to so many pixels, zeros around it */
     bool flip;                  /* mirrored left to right, every second time */
 };

@@ -48,6 +48,7 @@ struct trainer *trainer_new(const struct graph *g, struct trainer_options o, str
                           .threads = o.threads > 0 ? o.threads : omp_get_max_threads()};
     t->narrow = kernels->lanes == 16 && kernels_at(1) ? kernels_at(1) : kernels;
     t->wanted = find_wanted(g, o.parameters_only);
+    t->zeroed = calloc((size_t)g->nodes + 1, sizeof *t->zeroed);
     for (int i = 0; i < g->nodes; i++) {
         const struct fast_op *op = fast_op_of(g->node[i]);
         const size_t size = op && op->scratch ? op->scratch(t, g->node[i]) : 0;
@@ -55,7 +56,7 @@ struct trainer *trainer_new(const struct graph *g, struct trainer_options o, str
     }
     t->run = ref32_run_new(g, e);
     t->scratch = aligned_alloc(64, (most + 64 + 15) / 16 * 16 * sizeof *t->scratch);
-    if (t->run && t->scratch && t->wanted)
+    if (t->run && t->scratch && t->wanted && t->zeroed)
         return t;
     fail(e, EXIT_USAGE, "out of memory for training");
     trainer_free(t);
@@ -69,6 +70,7 @@ void trainer_free(struct trainer *t)
     ref32_run_free(t->run);
     free(t->scratch);
     free(t->wanted);
+    free(t->zeroed);
     free(t);
 }
 
@@ -93,25 +95,57 @@ void trainer_forward(struct trainer *t)
     omp_set_num_threads(before);
 }
 
+/* Gradients of values are set to zero just before they are first added to, while there is
+ * room for them in the cache. */
+static void zero_value(struct trainer *t, const struct node *n)
+{
+    if (!t->zeroed[n->id])
+        memset(t->run->d_value[n->id], 0, (size_t)shape_count(&n->shape) * sizeof(float));
+    t->zeroed[n->id] = true;
+}
+
+static bool zero_gradients(struct trainer *t, struct error *e)
+{
+    const struct graph *g = t->graph;
+    if (!t->run->d_value || !t->run->d_param)
+        return ref32_run_zero_gradients(t->run, e);
+    memset(t->zeroed, 0, (size_t)g->nodes * sizeof *t->zeroed);
+    for (int i = 0; i < g->params; i++)
+        memset(t->run->d_param[i], 0, (size_t)shape_count(&g->param[i].shape) * sizeof(float));
+    return true;
+}
+
+static void node_backward(struct trainer *t, const struct node *n)
+{
+    const struct fast_op *op = fast_op_of(n);
+    struct ref32_op_args a = ref32_run_args(t->run, n);
+    for (int k = 0; k < n->inputs; k++) {
+        if (!t->wanted[n->in[k]->id] && (!op || op->skips))
+            a.d_in[k] = NULL;
+        else
+            zero_value(t, n->in[k]);
+    }
+    if (op)
+        op->backward(t, n, &a, t->run->d_value[n->id]);
+    else if (n->op != OP_input)
+        ref32_op_row(n->op)->backward(n, &a, t->run->d_value[n->id]);
+}
+
 bool trainer_backward_from(struct trainer *t, const struct node *from, const float *d_value,
                            struct error *e)
 {
     const int before = omp_get_max_threads();
-    if (!ref32_run_zero_gradients(t->run, e))
+    if (!zero_gradients(t, e))
         return false;
     omp_set_num_threads(t->threads);
     memcpy(t->run->d_value[from->id], d_value, (size_t)shape_count(&from->shape) * sizeof(float));
-    for (int i = from->id; i >= 0; i--) {
-        const struct node *n = t->graph->node[i];
-        const struct fast_op *op = fast_op_of(n);
-        struct ref32_op_args a = ref32_run_args(t->run, n);
-        for (int k = 0; k < n->inputs; k++)
-            if (!t->wanted[n->in[k]->id] && (!op || op->skips))
-                a.d_in[k] = NULL;
-        if (op)
-            op->backward(t, n, &a, t->run->d_value[i]);
-        else if (n->op != OP_input)
-            ref32_op_row(n->op)->backward(n, &a, t->run->d_value[i]);
+    t->zeroed[from->id] = true;
+    for (int i = t->graph->nodes - 1; i >= 0; i--) {
+        if (!t->wanted[i])
+            continue;
+        zero_value(t, t->graph->node[i]);       /* nobody added to it: it is zero */
+        if (i <= from->id)
+            node_backward(t, t->graph->node[i]);
     }
     omp_set_num_threads(before);
     return true;

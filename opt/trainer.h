@@ -12,7 +12,8 @@ struct trainer;
 struct trainer_options {
     const char *isa;            /* NULL: the best there is, or INTERNIMAGE_ISA */
     int threads;                /* 0: as many as OpenMP would use */
-    bool parameters_only;       /* gradients of the graph's inputs are not needed */
+    bool parameters_only;       /* gradients of values that no parameter lies behind are left
+                                   out: the graph's inputs above all */
 };
 
 /* NULL after filling *e; with EXIT_NOT_BUILT when there is no oneDNN. */

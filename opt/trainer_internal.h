@@ -14,6 +14,7 @@ struct trainer {
     struct ref32_run *run;
     float *scratch;             /* the most any node asks for; 64-byte aligned */
     bool *wanted;               /* per node: its gradient is */
+    bool *zeroed;               /* per node, during a backward pass */
 };
 
 /* A CPU with vectors of 16 has those of 8 too, and on `size` channels that leave half of the

@@ -70,9 +70,10 @@ INLINE void point(const struct place *at, const float *v, float *d_v, size_t pix
 
 /* Positions are computed in the reference's order of operations: at integer positions the
  * derivative jumps, and both must fall on the same side. */
-void K(dcnv3_backward)(const struct dcnv3_shape *s, int g0, int g1, const float *frame,
-                       const float *offset, const float *mask, const float *d_out, float *d_frame,
-                       float *d_offset, float *d_mask)
+INLINE void dcnv3_points_backward(const struct dcnv3_shape *s, const int size, int g0, int g1,
+                                  const float *frame, const float *offset, const float *mask,
+                                  const float *d_out, float *d_frame, float *d_offset,
+                                  float *d_mask)
 {
     const int points = dcnv3_points(s), channels = s->groups * s->group_channels;
     const int middle = s->x.kernel / 2 * s->y.kernel + s->y.kernel / 2;
@@ -93,12 +94,27 @@ void K(dcnv3_backward)(const struct dcnv3_shape *s, int g0, int g1, const float 
                     const float py = (float)(oy * s->y.stride - s->y.pad + cy) - (float)cy * scale
                         + ((float)(t % s->y.kernel * s->y.dilation) + offset[2 * k + 1]) * scale;
                     if (find(py, px, s->height, s->width, channels, &at))
-                        point(&at, frame + g * s->group_channels, d_frame + g * s->group_channels,
-                              channels, row, s->group_channels,
-                              d_out + q * channels + g * s->group_channels, mask[k], scale,
+                        point(&at, frame + g * size, d_frame + g * size, channels, row, size,
+                              d_out + q * channels + g * size, mask[k], scale,
                               d_offset + 2 * k + 1, d_offset + 2 * k, d_mask + k);
                 }
         }
+}
+
+/* The usual numbers of channels per group as constants: no loop, and the incoming gradient
+ * stays in its registers. */
+void K(dcnv3_backward)(const struct dcnv3_shape *s, int g0, int g1, const float *frame,
+                       const float *offset, const float *mask, const float *d_out, float *d_frame,
+                       float *d_offset, float *d_mask)
+{
+    const int size = s->group_channels;
+    if (size == LANES)
+        dcnv3_points_backward(s, LANES, g0, g1, frame, offset, mask, d_out, d_frame, d_offset, d_mask);
+    else if (size == 2 * LANES)
+        dcnv3_points_backward(s, 2 * LANES, g0, g1, frame, offset, mask, d_out, d_frame, d_offset,
+                              d_mask);
+    else
+        dcnv3_points_backward(s, size, g0, g1, frame, offset, mask, d_out, d_frame, d_offset, d_mask);
 }
 
 void K(dcnv2_backward)(const struct dcnv2_plan *s, const float *frame, const float *offset,
