@@ -29,7 +29,7 @@ OPENMP   = -fopenmp
 # ONEDNN= builds without it; the fast side then has its own products only, and no gradients.
 ONEDNN  ?= $(shell printf '\043include <dnnl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1)
 # ONEDNN_DIR: where it lies when it is not the distribution's.
-LDLIBS   = $(OPENMP) $(HDF5_LIBS) $(ONEDNN_DIR:%=-L%/lib -Wl,-rpath,%/lib) $(if $(ONEDNN),-ldnnl) -lz -lcjson -lpthread -lm
+LDLIBS   = $(OPENMP) $(HDF5_LIBS) $(ONEDNN_DIR:%=-L%/lib) $(ONEDNN_DIR:%=-Wl,-rpath,%/lib) $(if $(ONEDNN),-ldnnl) -lz -lcjson -lpthread -lm
 
 # ref/: files that include row.h are compiled in both precisions.
 REF_TWICE := $(shell grep -l '"row.h"' ref/*.c)
