@@ -183,14 +183,13 @@ static char *table_text(const char *what, const struct ablate_runs *runs)
     return text;
 }
 
-/* scipy.stats.ttest_ind([3, 4, 5], [6, 8, 10], equal_var=False): df 2.94 (here rounded down
- * to 2, t 4.30), standard error 1.2910. */
-static void intervals_are_welchs(void **state)
+/* scipy.stats.t.ppf(0.975, 2) / sqrt(3) = 2.4841 */
+static void intervals_are_students(void **state)
 {
     (void)state;
-    assert_true(fabs(welch_half_width(1, 3, 2, 3) - 4.30 * 1.2910) < 0.01);
-    assert_true(isinf(welch_half_width(1, 1, 2, 3)));
-    assert_true(welch_half_width(0, 3, 0, 3) == 0);
+    assert_true(fabs(half_width(1, 3) - 2.4841) < 0.003);
+    assert_true(isinf(half_width(1, 1)));
+    assert_true(half_width(0, 3) == 0);
 }
 
 static void the_table_reads_differences(void **state)
@@ -199,13 +198,16 @@ static void the_table_reads_differences(void **state)
     struct ablate_run list[] = {
         a_run("base", 1, 0.80), a_run("base", 2, 0.81), a_run("base", 3, 0.82),
         a_run("sigmoid", 1, 0.60), a_run("sigmoid", 2, 0.61), a_run("sigmoid", 3, 0.62),
-        a_run("unshared", 1, 0.805), a_run("unshared", 2, 0.815), a_run("unshared", 3, 0.83),
-        a_run("linear", 1, NAN), a_run("linear", 2, 0.5),
+        a_run("unshared", 1, 0.805), a_run("unshared", 2, 0.815), a_run("unshared", 3, 0.81),
+        a_run("linear", 1, NAN), a_run("linear", 2, 0.5), a_run("conv", 4, 0.9),
     };
     const struct ablate_runs runs = {list, sizeof list / sizeof *list};
     char *text = table_text("table", &runs), *plot = table_text("plot", &runs);
     const char *sigmoid = strstr(text, "\nsigmoid"), *unshared = strstr(text, "\nunshared");
-    assert_true(sigmoid && unshared);
+    const char *conv = strstr(text, "\nconv"), *linear = strstr(text, "\nlinear");
+    assert_true(sigmoid && unshared && conv && linear);
+    assert_null(memchr(conv + 1, '+', (size_t)(strchr(conv + 1, '\n') - conv)));  /* no base */
+    assert_true(strstr(linear, "one seed") < strchr(linear + 1, '\n'));
     assert_non_null(strstr(sigmoid, "-20.00"));
     assert_non_null(strstr(sigmoid, "worse"));
     assert_true(strstr(unshared, "cannot tell") < strchr(unshared + 1, '\n'));
@@ -239,7 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_resume), cmocka_unit_test(parts_share_the_grid),
         cmocka_unit_test(other_plans_and_nonsense_are_refused),
-        cmocka_unit_test(intervals_are_welchs), cmocka_unit_test(the_table_reads_differences),
+        cmocka_unit_test(intervals_are_students), cmocka_unit_test(the_table_reads_differences),
         cmocka_unit_test(lines_keep_everything),
     };
     return cmocka_run_group_tests(tests, make_data, remove_data);

@@ -43,9 +43,8 @@ void ablate_table(const struct ablate_runs *runs, FILE *to);
 /* Blocks for gnuplot: first one line per ablation, then one block each, per epoch. */
 void ablate_plot_data(const struct ablate_runs *runs, FILE *to);
 
-/* Half the width of the 95 % interval of a difference of two means (Welch's t); infinite
- * when either has less than two values. */
-double welch_half_width(double sd_a, int n_a, double sd_b, int n_b);
+/* Half the width of the 95 % interval of a mean (Student's t); infinite for one value. */
+double half_width(double sd, int n);
 
 /* Forward and backward of one batch of square images. 0 after filling *e. */
 double ablate_step_seconds(const struct internimage_config *c, int batch, int size,

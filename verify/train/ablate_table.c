@@ -39,21 +39,32 @@ static struct summary summary_of(const struct ablate_runs *runs, const char *nam
     return s;
 }
 
-/* Student's t for 95 %, two sided. */
-static double t95(double freedom)
+double half_width(double sd, int n)
 {
-    static const double t[] = {12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23};
-    const int n = (int)freedom;         /* rounded down: the wider interval */
-    return n < 1 ? INFINITY : n <= 10 ? t[n - 1] : n < 30 ? 2.2 : 2.0;
+    static const double t95[] = {12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26};
+    return n < 2 ? INFINITY : (n <= 10 ? t95[n - 2] : 2.2) * sd / sqrt(n);
 }
 
-double welch_half_width(double sd_a, int n_a, double sd_b, int n_b)
+/* Runs of the same seed start alike and see the same images in the same order, so each is
+ * compared with the base's of its seed: what a seed does to both is left out. */
+static struct summary difference_of(const struct ablate_runs *runs, const char *name)
 {
-    if (n_a < 2 || n_b < 2)
-        return INFINITY;
-    const double a = sd_a * sd_a / n_a, b = sd_b * sd_b / n_b;
-    const double freedom = (a + b) * (a + b) / (a * a / (n_a - 1) + b * b / (n_b - 1));
-    return t95(a + b > 0 ? freedom : n_a + n_b - 2) * sqrt(a + b);
+    struct summary d = {0};
+    double sum = 0, squares = 0;
+    for (int i = 0; i < runs->count; i++)
+        for (int k = 0; k < runs->count; k++) {
+            const struct ablate_run *a = &runs->run[i], *base = &runs->run[k];
+            if (strcmp(a->name, name) || strcmp(base->name, ablations[0].name)
+                || a->seed != base->seed || a->diverged || base->diverged)
+                continue;
+            const double difference = 100 * (a->accuracy - base->accuracy);
+            d.runs++;
+            sum += difference;
+            squares += difference * difference;
+        }
+    d.mean = d.runs ? sum / d.runs : NAN;
+    d.sd = d.runs > 1 ? sqrt(fmax(0, squares - sum * d.mean) / (d.runs - 1)) : NAN;
+    return d;
 }
 
 static const char *reading(double difference, double half)
@@ -62,42 +73,47 @@ static const char *reading(double difference, double half)
 }
 
 static void add_row(struct table *t, const struct ablation *a, const struct summary *s,
-                    const struct summary *base)
+                    const struct summary *d)
 {
-    char paper[32] = "", difference[64] = "|||", diverged[32] = "";
-    const double half = welch_half_width(s->sd, s->runs, base->sd, base->runs);
+    char paper[32] = "", difference[64] = "|||", diverged[32] = "", sd[16] = "", interval[16] = "";
+    const double half = half_width(d->sd, d->runs);
     if (a->top1 > 0 && a != ablations)
         snprintf(paper, sizeof paper, "%.1f|%+.1f", a->top1, a->top1 - ablations[0].top1);
     else if (a->top1 > 0)
         snprintf(paper, sizeof paper, "%.1f", a->top1);
-    if (a != ablations && base->runs && s->runs)
-        snprintf(difference, sizeof difference, "%+.2f|%.2f|%s|", s->mean - base->mean, half,
-                 reading(s->mean - base->mean, half));
+    if (s->runs > 1)
+        snprintf(sd, sizeof sd, "%.2f", s->sd);
+    if (d->runs > 1)
+        snprintf(interval, sizeof interval, "%.2f", half);
+    if (a != ablations && d->runs)
+        snprintf(difference, sizeof difference, "%+.2f|%s|%s|", d->mean, interval,
+                 d->runs > 1 ? reading(d->mean, half) : "one seed");
     if (s->diverged)
         snprintf(diverged, sizeof diverged, " (+%d diverged)", s->diverged);
-    table_row(t, "%s|%s|%lld|%.2f|%.1f|%d%s|%.2f|%.2f|%s%s", a->name, a->what,
+    table_row(t, "%s|%s|%lld|%.2f|%.1f|%d%s|%.2f|%s|%s%s", a->name, a->what,
               (long long)s->first->parameters, s->first->mmacs, s->step_ms, s->runs, diverged,
-              s->mean, s->sd, difference, paper);
+              s->mean, sd, difference, paper);
 }
 
 void ablate_table(const struct ablate_runs *runs, FILE *to)
 {
     struct table t = {0};
-    const struct summary base = summary_of(runs, ablations[0].name);
     table_row(&t, "ablation|what|parameters|MMACs|ms/step|runs|accuracy|sd|to base|+-95 %%|"
                   "reading|paper|to base");
     for (const struct ablation *a = ablations; a->name; a++) {
         const struct summary s = summary_of(runs, a->name);
+        const struct summary d = difference_of(runs, a->name);
         if (s.first)
-            add_row(&t, a, &s, &base);
+            add_row(&t, a, &s, &d);
     }
     table_print(&t, to);
     table_free(&t);
     if (runs->count)
         fprintf(to, "\n%s\n", runs->run[0].plan);
-    fputs("accuracy: top-1 on the test images, %; sd: standard deviation over seeds; +-95 %: half\n"
-          "width of the interval of the difference (Welch); ms/step: CPU time of forward and\n"
-          "backward on one thread; paper: top-1 of InternImage-T on ImageNet-1K.\n", to);
+    fputs("accuracy: top-1 on the test images, %; sd: standard deviation over seeds; to base: mean\n"
+          "difference to the base's run of the same seed, and half the width of its 95 % interval\n"
+          "(Student); ms/step: CPU time of forward and backward on one thread; paper: top-1 of\n"
+          "InternImage-T on ImageNet-1K.\n", to);
 }
 
 void ablate_plot_data(const struct ablate_runs *runs, FILE *to)
