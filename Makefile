@@ -299,7 +299,7 @@ analyses: $(PROGRAM)
 	gnuplot -e "before='$(BUILD)/before.txt'; after='$(BUILD)/after.txt'; size=$(SIZE); out='$(A)/erf.png'" docs/erf.gp
 	for s in 1 2 3 4; do $(PROGRAM) plot sampling --data $(DATA) --weights $(WEIGHTS) --stage $$s --pixel 0.5,0.5 >$(BUILD)/stage$$s || exit 1; done
 	gnuplot -e "data='$(BUILD)/stage'; size=$(SIZE); out='$(A)/sampling.png'" docs/sampling_stages.gp
-	$(PROGRAM) robustness --data $(DATA) --plot $(BUILD)/robustness.txt $(WEIGHTS) >$(A)/robustness.txt
+	$(PROGRAM) robustness --data $(DATA) --images 500 --plot $(BUILD)/robustness.txt $(WEIGHTS) >$(A)/robustness.txt
 	gnuplot -e "data='$(BUILD)/robustness.txt'; models='trained'; out='$(A)/robustness.png'" docs/robustness.gp
 
 # --- PyTorch: only to make goldens ---------------------------------------------
