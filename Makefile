@@ -287,7 +287,7 @@ figures: $(PROGRAM)
 	gnuplot -e "data='$(BUILD)/sampling.txt'; photo='datasets/photo/astronaut_224.ppm'; out='docs/sampling.png'" docs/sampling.gp
 
 # The paper's appendix for a trained model: WEIGHTS and the set it was trained on.
-WEIGHTS  ?= results/weights/fashion-mnist.h5
+WEIGHTS  ?= datasets/weights/pico_fashion_mnist.h5
 DATA     ?= fashion-mnist
 SIZE     ?= 48
 A         = results/analyses
