@@ -97,7 +97,7 @@ int cmd_accuracy(int argc, char **argv, struct error *e)
     const struct option_spec spec[] = {
         {"--data", &a.data, NULL, "fashion-mnist, cifar10 (their test images) or FILE.h5"},
         {"--data-dir", &a.data_dir, NULL, "where the files of the first two are"},
-        {"--weights", &a.weights, NULL, "weight file (fashion-mnist has a default: the one that is shipped)"},
+        {"--weights", &a.weights, NULL, "weight file (default: the one that is shipped for the data)"},
         {"--engine", &a.engine, NULL, "opt (default) or ref"},
         {"--size", &size, NULL, "side the images are scaled to (default: as the weights say)"},
         {"--limit", &limit, NULL, "only the first images"},
@@ -117,6 +117,8 @@ int cmd_accuracy(int argc, char **argv, struct error *e)
     }
     if (!a.weights && !strcmp(a.data, "fashion-mnist"))
         a.weights = "datasets/weights/pico_fashion_mnist.h5";
+    if (!a.weights && !strcmp(a.data, "cifar10"))
+        a.weights = "datasets/weights/pico_cifar10.h5";
     if (!a.weights || (strcmp(a.engine, "opt") && strcmp(a.engine, "ref"))) {
         fail(e, EXIT_USAGE, "give --weights, and opt or ref as the engine");
         return EXIT_USAGE;
