@@ -320,7 +320,7 @@ goldens-check: venv
 	$(VENV)/bin/python datasets/torch/compare_goldens.py datasets/goldens/pico.h5 $(BUILD)/goldens/pico.h5
 
 bench-rivals: venv $(PROGRAM)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check onnx onnxruntime openvino || echo 'SKIPPED: a rival could not be installed'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check onnx onnxruntime openvino ncnn || echo 'SKIPPED: a rival could not be installed'
 	TMPDIR=$(BUILD) $(VENV)/bin/python verify/rivals.py --program $(PROGRAM) --out results/rivals.json
 
 verify-full: venv $(PROGRAM)
