@@ -51,7 +51,7 @@ PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa mutant instructions cycles tables figures example bench-rivals goldens goldens-check venv clean fuzz fuzzers
+.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa check-threads mutant instructions cycles tables figures example bench-rivals goldens goldens-check venv clean fuzz fuzzers
 all: $(PROGRAM) $(LIBRARY)
 
 help:
@@ -66,6 +66,7 @@ help:
 	@echo 'make install-test   a tarball built, installed into an empty root and run there'
 	@echo 'make check-onednn3  built against oneDNN 3 (PyPI) and verified with it'
 	@echo 'make plots          the plots of results/, redrawn from its records'
+	@echo 'make check-threads  ThreadSanitizer over the plans (clang)'
 	@echo 'make example        a program of 50 lines on the library, built and run'
 	@echo 'make figures        the pictures of docs/, redrawn'
 	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
@@ -228,6 +229,12 @@ mutant: $(PROGRAM) $(MUTANT)/internimage
 
 check-avx512: mutant check-isa
 	ci/avx512 $(PROGRAM) $(MUTANT)/internimage || [ $$? = 77 ]
+
+# ThreadSanitizer over the plans: clang's OpenMP tells it of its barriers (Archer).
+check-threads:
+	$(MAKE) CC=clang SAN=thread BUILD=$(BUILD)/threads $(BUILD)/threads/tests/test_plan
+	OMP_TOOL_LIBRARIES=`ls /usr/lib/llvm-*/lib/libarcher.so | tail -1` \
+	    TSAN_OPTIONS=ignore_noninstrumented_modules=1 $(BUILD)/threads/tests/test_plan
 
 check-isa: $(KERNEL_OBJ)
 	@for k in $(KERNELS:opt/kernels/%.c=%); do \
