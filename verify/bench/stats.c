@@ -27,7 +27,8 @@ double median_of(const double *x, int count)
 {
     double copy[STATS_MOST];
     count = at_most(count);
-    memcpy(copy, x, (size_t)count * sizeof *x);
+    if (count > 0)                      /* x may be NULL of nothing */
+        memcpy(copy, x, (size_t)count * sizeof *x);
     return median_in_place(copy, count);
 }
 
