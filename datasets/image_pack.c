@@ -27,9 +27,10 @@ static bool shape_from(struct image_set *s, const char *path, struct error *e)
                     t->rank);
     s->nhwc = !nchw;
     const int64_t height = t->dim[nchw ? 2 : 1], width = t->dim[nchw ? 3 : 2];
-    if (height > MOST_SIDE || width > MOST_SIDE)
-        return fail(e, EXIT_BAD_FILE, "%s: images of %lld x %lld, at most %d are read", path,
-                    (long long)height, (long long)width, MOST_SIDE);
+    if (t->count < 1 || height > MOST_SIDE || width > MOST_SIDE)
+        return fail(e, EXIT_BAD_FILE, "%s: %lld images of %lld x %lld, expected at least one, of "
+                    "at most %d a side", path, (long long)t->dim[0], (long long)height,
+                    (long long)width, MOST_SIDE);
     s->count = t->dim[0];
     s->height = (int)height;
     s->width = (int)width;

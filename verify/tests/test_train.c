@@ -191,7 +191,11 @@ static void another_plan_is_refused(void **state)
     struct train_options o = options(ENGINE_REF);
     struct train_result r;
     struct error e = {0};
-    o.checkpoint = "/tmp/internimage-plan.h5";
+    char file[] = "/tmp/internimage-train-XXXXXX";
+    const int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    close(fd);
+    o.checkpoint = file;
     o.stop_after = 1;
     assert_true(train(&c, images, NULL, &o, NULL, &r, &e));
     o.resume = true;
