@@ -15,8 +15,6 @@
 
 #define ALL_GOLDENS "datasets/goldens"
 
-#define ALL_GOLDENS "datasets/goldens"
-
 struct verify_options {
     const char *goldens, *isa, *filter, *only, *plugin, *against, *record, *junit;
     bool json, verbose;
@@ -155,22 +153,13 @@ static int print_table(const struct findings *found, enum detail detail)
 
 static void print_failures(const struct findings *found)
 {
+    char text[512];
     int shown = 0;
     for (int i = 0; i < found->count; i++) {
         const struct finding *f = &found->item[i];
         if (f->pass || shown++ >= 20)
             continue;
-        printf("FAIL %s  %s%s: ref32 %.2e (limit %.2e)", f->unit,
-               f->direction == GRADIENT ? "gradient of " : "", f->tensor, f->ref32.rel_rms,
-               f->ref32_limit);
-        if (f->has32)
-            printf(", torch32 %.2e (limit %.2e)", f->torch32.rel_rms, f->torch32_limit);
-        if (f->has_opt)
-            printf(", opt %.2e (limit %.2e) at %lld", f->opt.rel_rms, f->torch32_limit,
-                   (long long)f->opt.max_at);
-        if (f->has64)
-            printf(", torch64 %.2e (limit %.0e)", f->torch64.rel_rms, DOUBLE_LIMIT);
-        putchar('\n');
+        printf("FAIL %s\n", finding_text(f, text, sizeof text));
     }
     if (shown > 20)
         printf("... and %d more\n", shown - 20);
@@ -278,8 +267,8 @@ static bool verify_path(const char *path, const struct golden_options *o, struct
 static int verdict(const struct findings *found, const struct verify_options *v, struct error *e)
 {
     if (found->count == 0)
-        fail(e, EXIT_INCONCLUSIVE, "nothing was compared%s%s", v->filter ? ": no case contains " : "",
-             v->filter ? v->filter : "");
+        fail(e, EXIT_INCONCLUSIVE, "nothing was compared%s%s", v->only ? ": no case is called "
+             : v->filter ? ": no name contains " : "", v->only ? v->only : v->filter ? v->filter : "");
     return count_passed(found) == found->count ? EXIT_MATCH : EXIT_MISMATCH;
 }
 
@@ -299,7 +288,9 @@ int cmd_verify(int argc, char **argv, struct error *e)
         {"--verbose", NULL, &v.verbose, "one line per tensor"},
         {0},
     };
-    int plain = options_parse(argc, argv, spec, "internimage verify [OPTIONS]", e);
+    int plain = options_parse(argc, argv, spec, "internimage verify [OPTIONS]\n\n"
+                              "Holds this project's reference and fast side, and what PyTorch computed, to\n"
+                              "the double reference. For a port of your own: internimage compare.", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
     if (plain > 0) {

@@ -124,7 +124,8 @@ bool numerics_compare(const char *path, const struct findings *found, bool all, 
     }
     while (ok && fgets(text, sizeof text, from))
         ok = compare_line(&l, text, all, &compared, lost)
-          || fail(e, EXIT_BAD_FILE, "%s: '%.60s' is no line of a record", path, text);
+          || fail(e, EXIT_BAD_FILE, "%s: '%.*s' is no line of a record", path,
+               (int)strcspn(text, "\r\n"), text);
     fclose(from);
     free(l.item);
     if (ok && !compared)

@@ -85,7 +85,9 @@ int cmd_convert(int argc, char **argv, struct error *e)
     };
     int plain = options_parse(argc, argv, spec, "internimage convert --from A --to B IN -o OUT "
                               "[OPTIONS]\n       internimage convert --remove-center WEIGHTS.h5 "
-                              "-o OUT.h5", e);
+                              "-o OUT.h5\n\n"
+                              "Offsets and masks from one operator's layout to another's; see\n"
+                              "docs/convert.md. IN holds offset and, where there is one, mask.", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
     if (plain != 1 || !a.out) {

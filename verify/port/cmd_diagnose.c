@@ -237,8 +237,8 @@ int cmd_diagnose(int argc, char **argv, struct error *e)
     int plain = options_parse(argc, argv, spec,
                               "internimage diagnose FILE [OPTIONS]\n"
                               "       internimage diagnose GOLDEN MINE [OPTIONS]\n\n"
-                              "FILE: input, offset, mask, weight, bias and output of one op. GOLDEN: a golden\n"
-                              "file of a model; MINE: the port's activations, named by PyTorch path.\n"
+                              "FILE: input, offset, mask, weight, bias and output of one op. GOLDEN: a\n"
+                              "golden file of a model; MINE: the port's activations, named by PyTorch path.\n"
                               "HDF5, npz or safetensors; see docs/diagnose.md.", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;

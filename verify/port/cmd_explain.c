@@ -10,7 +10,9 @@ int cmd_explain(int argc, char **argv, struct error *e)
         {"--markdown", NULL, &markdown, "the whole catalogue as a page (docs/mistakes.md)"},
         {0},
     };
-    int plain = options_parse(argc, argv, spec, "internimage explain [CODE]", e);
+    int plain = options_parse(argc, argv, spec, "internimage explain [CODE]\n\n"
+                              "Without CODE: the known mistakes, one line each. With: what people do, what\n"
+                              "one sees, how it is put right.", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
     const struct convention *c = plain == 1 ? convention_find(argv[0]) : NULL;

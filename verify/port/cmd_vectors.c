@@ -135,11 +135,15 @@ int cmd_vectors(int argc, char **argv, struct error *e)
     };
     int plain = options_parse(argc, argv, spec, "internimage vectors DIR [--only NAME]\n"
                               "       internimage vectors --recreate SUITE DIR\n"
-                              "       internimage vectors --score DIR [--quick] [--json]", e);
+                              "       internimage vectors --score DIR [--quick] [--json]\n\n"
+                              "Writes a conformance suite for ports in any language to DIR (54 MB): inputs,\n"
+                              "expected results, the rule of comparison. --score: how many of the known\n"
+                              "mistakes a suite notices; see docs/vectors.md.", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
     if (plain != (scored ? 0 : 1)) {
-        fail(e, EXIT_USAGE, "give one folder (--help says more)");
+        fail(e, EXIT_USAGE, scored ? "--score has its folder: give no other" : "give one folder "
+             "(--help says more)");
         return EXIT_USAGE;
     }
     if (scored)

@@ -136,6 +136,7 @@ static bool judge(struct comparison *c, const struct compared *x)
 {
     const bool own = !x->single.pass;
     c->compared += x->layer.state == PORT_FITS;
+    c->passed += x->pass;
     c->failed += !x->pass;
     c->failed_single += own;
     if (x->pass || (c->first >= 0 && !(own && c->first_is_entire)))

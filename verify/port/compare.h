@@ -38,7 +38,8 @@ struct comparison {
     int count;
     int first;                  /* the first whose single error exceeds its limit; -1: none */
     bool first_is_entire;       /* no single error does; this is the first entire one */
-    int compared, failed;       /* layers; failed on their own or as run */
+    int compared, passed;       /* layers that fit; of those, right on their own and as run */
+    int failed;                 /* the other ones, and those of a wrong shape */
     int failed_single;
     struct error_picture picture;
 };

@@ -121,7 +121,12 @@ static bool shape_taps(struct taps *t, enum convention_layout from, const struct
     if (from == LAYOUT_DCNV4 && !t->window.groups && 3 * points_of(&t->window) < 8)
         return fail(e, EXIT_USAGE, "give --groups: %lld packed channels do not tell how many",
                     (long long)channels);
-    if (t->groups < 1 || first_channels(from, &t->window, t->groups) != channels)
+    if (t->groups < 1)
+        return fail(e, EXIT_BAD_FILE, "%lld channels of offsets do not fit a %dx%d kernel (%s, "
+                    "%s): one group has %lld", (long long)channels, t->window.kernel_h,
+                    t->window.kernel_w, layout_names[from], nchw ? "[N,C,H,W]" : "[N,H,W,C]",
+                    (long long)first_channels(from, &t->window, 1));
+    if (first_channels(from, &t->window, t->groups) != channels)
         return fail(e, EXIT_BAD_FILE, "%lld channels of offsets do not fit a %dx%d kernel in %lld "
                     "groups (%s, %s): %lld are expected", (long long)channels, t->window.kernel_h,
                     t->window.kernel_w, (long long)t->groups, layout_names[from],
@@ -153,6 +158,7 @@ static void read_tap(struct taps *t, enum convention_layout from, const struct a
     const struct channels c = channels_of(from, w, t->groups, g, k);
     if (!channels_first(from) && w->remove_center && k == middle(w))
         return;                         /* stays 0 */
+    const int64_t mask_channels = t->groups * (from == LAYOUT_DCNV2 ? taps : points_of(w));
     double x = first->data[flat(from, wide, pixels, n, q, c.x)];
     double y = first->data[flat(from, wide, pixels, n, q, c.y)];
     if (channels_first(from)) {
@@ -168,8 +174,7 @@ static void read_tap(struct taps *t, enum convention_layout from, const struct a
     else if (from == LAYOUT_DCNV4)
         t->mask[to] = first->data[flat(from, wide, pixels, n, q, c.mask)];
     else if (mask)
-        t->mask[to] = mask->data[flat(from, t->groups * (from == LAYOUT_DCNV2 ? taps : points_of(w)),
-                                      pixels, n, q, c.mask)];
+        t->mask[to] = mask->data[flat(from, mask_channels, pixels, n, q, c.mask)];
 }
 
 static bool check_window(const struct convert_window *w, struct error *e)

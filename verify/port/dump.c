@@ -89,7 +89,7 @@ bool dump_write(const struct graph *g, float *const *params, const float *image,
     }
     lanes_free(&l);
     const bool closed = s.npz ? npz_close(s.npz, e) : h5_close(s.h5, e);
-    if (!ok)
+    if (!ok && (s.npz || s.h5))
         remove(path);           /* no half a dump under the real name */
     return ok && closed;
 }

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum slip { PAIRS, UNSCALED, OFFSET_UNMASKED, INPUT_UNMASKED, WEIGHT_UNMASKED, MASK_TWICE, LEFT_HAND,
-            BIAS_MEAN, FIRST_IMAGE, SIGN, NAN_POINTS, TAPS };
+enum slip { PAIRS, UNSCALED, OFFSET_UNMASKED, INPUT_UNMASKED, WEIGHT_UNMASKED, MASK_TWICE,
+            LEFT_HAND, BIAS_MEAN, FIRST_IMAGE, SIGN, NAN_POINTS, TAPS };
 
 const struct gradient_slip gradient_slips[GRADIENT_SLIPS] = {
     [PAIRS] = {"GD01", "offset gradient: x and y exchanged", true, true},
@@ -14,7 +14,8 @@ const struct gradient_slip gradient_slips[GRADIENT_SLIPS] = {
     [INPUT_UNMASKED] = {"GD04", "input gradient: not multiplied by the mask", true, true},
     [WEIGHT_UNMASKED] = {"GD05", "weight gradient: not multiplied by the mask", true, false},
     [MASK_TWICE] = {"GD06", "mask gradient: multiplied by the mask once more", true, true},
-    [LEFT_HAND] = {"GD07", "offset gradient: left-hand derivative at integer coordinates", true, true},
+    [LEFT_HAND] = {"GD07", "offset gradient: left-hand derivative at integer coordinates", true,
+                   true},
     [BIAS_MEAN] = {"GD08", "bias gradient: averaged over the batch", true, false},
     [FIRST_IMAGE] = {"GD09", "input gradient: all images added to the first", true, true},
     [SIGN] = {"GD10", "offset gradient: sign exchanged", true, true},
@@ -67,8 +68,8 @@ static void backward(const struct node *n, struct ref64_op_args a, const double 
 
 /* As if every mask value were 1; only gradient `which` is kept from it. */
 static bool without_mask(int which, const struct node *n, const struct ref64_op_args *a,
-                         const double *d_output, struct node_gradients *g, const struct graph *graph,
-                         struct error *e)
+                         const double *d_output, struct node_gradients *g,
+                         const struct graph *graph, struct error *e)
 {
     struct node_gradients other;
     struct ref64_op_args changed = *a;
@@ -109,7 +110,7 @@ static bool from_the_left(const struct node *n, const struct ref64_op_args *a,
     return true;
 }
 
-/* --- slips in the result ------------------------------------------------------------------------ */
+/* --- slips in the result --------------------------------------------------------------- */
 
 /* Distance between the two coordinates of a pair: neighbours in DCNv3, planes in DCNv2. */
 static int64_t pair_distance(const struct node *n)

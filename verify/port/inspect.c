@@ -237,7 +237,9 @@ int cmd_inspect(int argc, char **argv, struct error *e)
         {"--sandbox", NULL, &sandbox, "read in a child process, 4 GiB of memory and 10 minutes"},
         {0},
     };
-    int plain = options_parse(argc, argv, spec, "internimage inspect [OPTIONS] FILE", e);
+    int plain = options_parse(argc, argv, spec, "internimage inspect [OPTIONS] FILE\n\n"
+                              "What is in an HDF5, npz, npy or safetensors file: shapes, types, ranges,\n"
+                              "NaN and Inf.", e);
     if (plain < 0)
         return plain == -2 ? EXIT_MATCH : EXIT_USAGE;
     if (plain != 1) {

@@ -224,8 +224,11 @@ static enum op_kind op_of(struct reader *r, const struct op_options *o)
     else
         op = find(r, "offset") < 0 ? OP_COUNT : find(r, "weight") >= 0 ? OP_dcnv2 : OP_dcnv3;
     if (op == OP_COUNT || op == OP_input || op == OP_constant) {
-        fail(r->e, EXIT_USAGE, o->op ? "no op is called '%s'; see docs/formats.md" : "which op is "
-             "it? give --op", o->op);
+        if (o->op)
+            fail(r->e, EXIT_USAGE, "no op is called '%s'; see docs/formats.md", o->op);
+        else
+            fail(r->e, EXIT_USAGE, "%s: there is no tensor called 'offset': of which op is it? give "
+                 "--op; for a whole model give GOLDEN first", r->path);
         return OP_COUNT;
     }
     return op;

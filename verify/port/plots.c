@@ -62,11 +62,13 @@ char *plot_layers(const struct report *r, struct error *e)
     fprintf(g.script,
             "set logscale y\nset format y '10^{%%T}'\nset yrange [*:%g]\nset xrange [-1:%d]\n"
             "set ylabel 'error / rms of the layer'\nset border 3\nset ytics nomirror\n"
-            "set grid ytics lc rgb '#cccccc'\nset key outside top center horizontal\n", 2 * EDGE, c->count);
+            "set grid ytics lc rgb '#cccccc'\nset key outside top center horizontal\n",
+            2 * EDGE, c->count);
     if (c->first >= 0)
         fprintf(g.script, "set arrow from %d, graph 0 to %d, graph 1 nohead dt 2 lw 1.5 "
                 "lc rgb 'black' back\nset label 'first divergent: %s' at %d, graph 0.95 %s "
-                "offset %s,0 noenhanced\n", c->first, c->first, c->item[c->first].node->name, c->first,
+                "offset %s,0 noenhanced\n", c->first, c->first, c->item[c->first].node->name,
+                c->first,
                 c->first > c->count / 2 ? "right" : "left", c->first > c->count / 2 ? "-1" : "1");
     fputs("plot $d u 1:4 w steps lc rgb '#888888' lw 1 t 'limit of single', "
           "$d u 1:3 w lp pt 6 ps 0.4 lc rgb '#666666' t 'entire (as run)', "
@@ -92,7 +94,8 @@ char *plot_bins(const struct report *r, struct error *e)
     const double high = fmax((PICTURE_BINS_FIRST + last + 1) / 5.0, limit) + 0.2;
     fprintf(g.script,
             "EOD\nset border 3\nset ytics nomirror\nset xtics 1 nomirror out\n"
-            "set format x '10^{%%g}'\nset format y '%%.0s%%c'\nset xrange [%g:%g]\nset yrange [0:*]\n"
+            "set format x '10^{%%g}'\nset format y '%%.0s%%c'\nset xrange [%g:%g]\n"
+            "set yrange [0:*]\n"
             "set xlabel '|error| / rms of the layer'\nset ylabel 'values'\nunset key\n"
             "set style fill solid 0.5 border rgb 'black'\nset boxwidth 0.2\n"
             "set arrow from %g, graph 0 to %g, graph 1 nohead dt 2 lw 1.5\n"

@@ -4,6 +4,7 @@
 
 #include "datasets/h5.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,8 @@ static char *trimmed(char *s)
     return s;
 }
 
-static bool map_line(struct port *p, const char *path, int number, char *line, struct error *e)
+static bool map_line(struct port *p, const char *path, int number, char *line, int *named,
+                     struct error *e)
 {
     char *equals = strchr(line, '=');
     line[strcspn(line, "#")] = 0;
@@ -85,11 +87,13 @@ static bool map_line(struct port *p, const char *path, int number, char *line, s
     const struct node *n = graph_find(p->start.graph, ours);
     int tensor = tensors_find(p->mine, theirs);
     if (!n)
-        return fail(e, EXIT_BAD_FILE, "%s: line %d: the model has no layer '%s'", path, number, ours);
+        return fail(e, EXIT_BAD_FILE, "%s: line %d: the model has no layer '%s'", path, number,
+                    ours);
     if (tensor < 0)
         return fail(e, EXIT_BAD_FILE, "%s: line %d: %s holds no tensor '%s'", path, number,
                     p->mine_path, theirs);
     take_tensor(p, n, tensor, -1);
+    ++*named;
     return true;
 }
 
@@ -97,9 +101,14 @@ static bool read_map(struct port *p, const char *path, struct error *e)
 {
     FILE *f = fopen(path, "r");
     char line[1024];
-    bool ok = f || fail(e, EXIT_BAD_FILE, "%s: cannot be opened", path);
+    int named = 0;
+    bool ok = f || fail(e, EXIT_BAD_FILE, "%s: %s", path, strerror(errno));
     for (int number = 1; ok && fgets(line, sizeof line, f); number++)
-        ok = map_line(p, path, number, line, e);
+        ok = map_line(p, path, number, line, &named, e);
+    if (ok && ferror(f))
+        ok = fail(e, EXIT_BAD_FILE, "%s: %s", path, strerror(errno));
+    if (ok && !named)
+        ok = fail(e, EXIT_BAD_FILE, "%s: there is no line 'graph_name = their_name' in it", path);
     if (f)
         fclose(f);
     return ok;
@@ -130,6 +139,8 @@ static bool count_matches(struct port *p, struct error *e)
     if (c->sampled)
         return fail(e, EXIT_INCONCLUSIVE, "%s holds only samples of its tensors; dump it without "
                     "--limit", p->mine_path);
+    if (!tensors_count(p->mine))
+        return fail(e, EXIT_INCONCLUSIVE, "%s: there is no tensor in it", p->mine_path);
     return fail(e, EXIT_INCONCLUSIVE, "%s: none of its %d tensors has the name of a layer: it has "
                 "'%s', the model for example '%s'; --map FILE gives other names", p->mine_path,
                 tensors_count(p->mine), c->unknown_first < 0 ? ""

@@ -105,7 +105,8 @@ static double *computed(struct port *p, const struct node *n, double *const *val
         a.in[i] = value[n->in[i]->id];
     for (int i = 0; i < n->params; i++) {
         const int at = n->param[i];
-        a.param[i] = param[i] = widened(shape_count(&p->start.graph->param[at].shape), p->start.param[at]);
+        a.param[i] = param[i] = widened(shape_count(&p->start.graph->param[at].shape),
+                                        p->start.param[at]);
         ok = ok && param[i];
     }
     if (ok && (out = malloc((size_t)shape_count(&n->shape) * sizeof *out)))
@@ -147,7 +148,8 @@ bool port_inputs_of(struct port *p, const struct node *n, struct port_inputs *in
     double **value = calloc(nodes, sizeof *value);
     bool *needed = calloc(nodes, sizeof *needed);
     *in = (struct port_inputs){0};
-    bool ok = (value && needed) || fail(e, EXIT_USAGE, "out of memory for the inputs of %s", n->name);
+    bool ok = (value && needed)
+           || fail(e, EXIT_USAGE, "out of memory for the inputs of %s", n->name);
     for (int i = 0; ok && i < n->inputs; i++)
         mark(p, n->in[i], needed);
     ok = ok && fill(p, needed, value, n->id, e);

@@ -100,43 +100,54 @@ static void put_verdict(FILE *to, const struct report *r)
             number_name(r->type), number_floor(r->type), ENVELOPE_K, w.entire, w.atol, w.rtol);
 }
 
-static bool put_pictures(FILE *to, const struct report *r, struct error *e)
+struct pictures {
+    char *layers, *bins, *map;
+};
+
+/* Before the file is touched: without gnuplot there is none. */
+static bool pictures_new(struct pictures *p, const struct report *r, struct error *e)
 {
-    char *layers = plot_layers(r, e), *bins = layers ? plot_bins(r, e) : NULL;
-    char *map = bins && r->result->picture.map ? plot_map(r, e) : NULL;
-    const bool ok = bins && (map || !r->result->picture.map);
-    if (ok) {
-        fputs("<h2>Error per layer</h2>\n", to);
-        put_picture(to, layers, "relative error of every layer in graph order");
-        fprintf(to, "<h2>Error of %s</h2>\n<div class=\"pair\">",
-                r->result->picture.node ? r->result->picture.node->name : "");
-        put_picture(to, bins, "histogram of the error");
-        put_picture(to, map, "where in the image the error is");
-        fputs("</div>\n", to);
+    p->layers = plot_layers(r, e);
+    p->bins = p->layers ? plot_bins(r, e) : NULL;
+    p->map = p->bins && r->result->picture.map ? plot_map(r, e) : NULL;
+    if (p->bins && (p->map || !r->result->picture.map))
         return true;
-    }
-    free(layers);
-    free(bins);
-    free(map);
+    free(p->layers);
+    free(p->bins);
     return false;
+}
+
+static void put_pictures(FILE *to, const struct report *r, struct pictures *p)
+{
+    fputs("<h2>Error per layer</h2>\n", to);
+    put_picture(to, p->layers, "relative error of every layer in graph order");
+    fprintf(to, "<h2>Error of %s</h2>\n<div class=\"pair\">",
+            r->result->picture.node ? r->result->picture.node->name : "");
+    put_picture(to, p->bins, "histogram of the error");
+    put_picture(to, p->map, "where in the image the error is");
+    fputs("</div>\n", to);
 }
 
 bool report_html(const struct report *r, const char *path, struct error *e)
 {
+    struct pictures p;
+    if (!pictures_new(&p, r, e))
+        return false;
     FILE *to = fopen(path, "w");
-    if (!to)
+    if (!to) {
+        free(p.layers);
+        free(p.bins);
+        free(p.map);
         return fail(e, EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
+    }
     fprintf(to, "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n<title>");
     xml_text(to, r->mine);
     fprintf(to, "</title>\n<style>%s</style>\n<h1>internimage compare</h1>\n", style);
     put_verdict(to, r);
-    bool ok = put_pictures(to, r, e);
+    put_pictures(to, r, &p);
     put_table(to, r);
     fputs("</html>\n", to);
     const bool failed = ferror(to);
-    if ((fclose(to) || failed) && ok)
-        ok = fail(e, EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
-    if (!ok)
-        remove(path);
-    return ok;
+    return (!fclose(to) && !failed)
+        || fail(e, EXIT_USAGE, "%s: cannot be written: %s", path, strerror(errno));
 }

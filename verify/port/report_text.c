@@ -47,13 +47,13 @@ static void where_sentence(const struct report *r, const struct compared *x, cha
     char at[64];
     const struct layer_error *l = telling(x);
     const struct error_picture *pic = &r->result->picture;
-    int used = snprintf(text, (size_t)size, "; at %s expected %.6g, found %.6g; %.3g %% of its values "
-                        "are beyond the limit",
+    int used = snprintf(text, (size_t)size, "; at %s expected %.6g, found %.6g; %.3g %% of its "
+                        "values are beyond the limit",
                         index_text(&x->node->shape, l->worst_at, at, sizeof at), l->expected,
                         l->found, 100 * l->violating);
     if (pic->node == x->node && pic->interior > 0 && pic->border > 2 * pic->interior && used < size)
-        used += snprintf(text + used, (size_t)(size - used), ", %.2g times as much at the border of "
-                         "the image as inside", pic->border / pic->interior);
+        used += snprintf(text + used, (size_t)(size - used), ", %.2g times as much at the border "
+                         "of the image as inside", pic->border / pic->interior);
     if (x->span > 1 && used < size)
         snprintf(text + used, (size_t)(size - used), "; MINE lacks an input of it, so that this "
                  "is the error of %d layers, its own and the missing ones'", x->span);
@@ -69,8 +69,8 @@ const char *report_sentence(const struct report *r, const struct compared *x, ch
         return text;
     }
     if (x->node->op == OP_input)
-        used = snprintf(text, (size_t)size, "%s: not the golden's image (preprocessing?)",
-                        x->node->name);
+        used = snprintf(text, (size_t)size, "%s: %s", x->node->name, l->m.bad
+                        ? "it holds NaN or Inf" : "not the golden's image (preprocessing?)");
     else if (l->m.bad)
         used = snprintf(text, (size_t)size, "%s (%s): NaN or Inf disagree at %lld places",
                         x->node->name, op, (long long)l->m.bad);
@@ -233,10 +233,11 @@ static void print_verdict(const struct report *r)
         printf("\nfirst divergent layer: %s\n",
                report_sentence(r, &c->item[c->first], text, sizeof text));
     if (c->first >= 0 && c->first_is_entire)
-        printf("No layer exceeds its limit on its own; this is where the accumulated error does.\n");
+        printf("No layer exceeds its limit on its own; this is where the accumulated error "
+               "does.\n");
     printf("%d layers: %d passed, %d failed, %d of them by their own error; %.1f s\n",
-           c->compared, c->compared - c->failed, c->failed, c->failed_single, r->seconds);
-    if (c->first >= 0)
+           c->passed + c->failed, c->passed, c->failed, c->failed_single, r->seconds);
+    if (c->first >= 0 && c->item[c->first].layer.state == PORT_FITS)
         printf("next: internimage diagnose %s %s%s\n", r->golden, r->mine, r->options);
 }
 
@@ -246,8 +247,8 @@ void report_text(const struct report *r, bool all)
     print_matching(r, all);
     putchar('\n');
     print_table(r, all);
-    printf("\nErrors are ||x - ref64|| / ||ref64||. entire: as run. single: from the port's own inputs.\n"
-           "/env: over what an honest %s port loses on the same numbers, at least %.1e; up to %g\n"
+    printf("\nErrors are ||x - ref64|| / ||ref64||. entire: as run. single: from the port's own "
+           "inputs.\n/env: over what an honest %s port loses on the same numbers, at least %.1e; up to %g\n"
            "passes. max abs, ULP, cosine, %% off (elements beyond the limit) belong to single.\n",
            number_name(r->type), number_floor(r->type), ENVELOPE_K);
     printf("Smallest tolerance that would pass, as run: %.3g envelopes, atol %.2e or rtol %.2e\n",

@@ -248,7 +248,8 @@ static bool visit_model(struct reader *r)
         || !h5_describe(r->file, "", "input", &info, r->error))
         return false;
     if (info.rank != 4 || info.dim[0] > 64 || info.dim[2] > 512 || info.dim[3] > 512)
-        return fail(r->error, EXIT_BAD_FILE, "%s: the input must be [N,3,H,W], at most 64x3x512x512",
+        return fail(r->error, EXIT_BAD_FILE,
+                    "%s: the input must be [N,3,H,W], at most 64x3x512x512",
                     r->path);
     struct graph *g = internimage_graph(&c.config, (int)info.dim[0], (int)info.dim[2],
                                         (int)info.dim[3], r->error);

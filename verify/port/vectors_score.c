@@ -262,7 +262,7 @@ static bool score_case(void *context, const struct vector_case *c, struct error 
     return ok;
 }
 
-/* --- the folder --------------------------------------------------------------------------------- */
+/* --- the folder -------------------------------------------------------------------------- */
 
 static int is_h5(const struct dirent *d)
 {
@@ -297,7 +297,8 @@ bool vectors_score(const char *folder, bool quick, struct score *s, struct error
     free(entry);
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
-    return ok && (s->cases > 0 || fail(e, EXIT_INCONCLUSIVE, "%s: there are no cases in it", folder));
+    return ok && (s->cases > 0
+                  || fail(e, EXIT_INCONCLUSIVE, "%s: there are no cases in it", folder));
 }
 
 void score_total(const struct score *s, int *mutants, int *killed)

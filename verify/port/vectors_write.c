@@ -258,13 +258,19 @@ static bool write_model(struct vector_file *f, const struct suite_model *m, stru
     return ok;
 }
 
+/* --only's test of a file's name. */
+static bool begins(const char *name, const char *only)
+{
+    return !only || !strncmp(name, only, strlen(only));
+}
+
 static bool write_models(struct vector_folder *d, const char *only, struct error *e)
 {
     bool ok = true;
     for (int i = 0; ok && i < suite_model_count; i++) {
         const struct suite_model *m = &suite_models[i];
         struct vector_file f;
-        if (only && strncmp(m->name, only, strlen(only)))
+        if (!begins(m->name, only))
             continue;
         ok = vector_file_open(&f, &d->manifest, d->path, m->name, "model", e)
           && write_model(&f, m, e);
@@ -305,10 +311,15 @@ bool vector_folder_close(struct vector_folder *d, struct error *e)
 bool vectors_write(const char *folder, const char *only, struct error *e)
 {
     struct vector_folder d;
+    bool any = begins("ops", only) || begins("modules", only);
+    for (int i = 0; i < suite_model_count; i++)
+        any = any || begins(suite_models[i].name, only);
+    if (!any)
+        return fail(e, EXIT_USAGE, "no file of the suite has a name that begins with '%s'", only);
     if (!vector_folder_open(&d, folder, e))
         return false;
-    bool ok = (only && strncmp("ops", only, strlen(only))) || write_ops(&d, e);
-    ok = ok && ((only && strncmp("modules", only, strlen(only))) || write_modules(&d, e));
+    bool ok = !begins("ops", only) || write_ops(&d, e);
+    ok = ok && (!begins("modules", only) || write_modules(&d, e));
     ok = ok && write_models(&d, only, e) && vector_readme(folder, e);
     return vector_folder_close(&d, e) && ok;
 }

@@ -24,7 +24,8 @@ static char dump_path[256], other_path[256];
 static const char *temporary(char *path, const char *name)
 {
     const char *folder = getenv("TMPDIR");
-    snprintf(path, 256, "%s/internimage-compare-%d%s", folder ? folder : "/tmp", (int)getpid(), name);
+    snprintf(path, 256, "%s/internimage-compare-%d%s", folder ? folder : "/tmp", (int)getpid(),
+             name);
     return path;
 }
 
@@ -266,8 +267,8 @@ static void names_may_differ(void **state)
     char map[256];
     (void)state;
     dump(".h5", none, NUMBER_F32, false);
-    struct outcome o = compared(rewritten(dump_path, (struct rewrite){.prefix = "module.backbone."}),
-                                NUMBER_F32, plain);
+    const struct rewrite behind = {.prefix = "module.backbone."};
+    struct outcome o = compared(rewritten(dump_path, behind), NUMBER_F32, plain);
     assert_int_equal(o.failed, 0);
     assert_int_equal(o.compared, 101);
     rewritten(dump_path, (struct rewrite){.prefix = "student_"});

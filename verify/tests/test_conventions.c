@@ -73,7 +73,8 @@ static void change_data(enum mistake m, const struct dcnv3_shape *s, const doubl
     const int points = dcnv3_points(s), sets = s->groups * points;
     for (int64_t q = 0; q < (int64_t)s->batch * s->out_height * s->out_width; q++)
         for (int i = 0; i < sets; i++) {
-            const int g = i / points, p = i % points, column = p / s->y.kernel, row = p % s->y.kernel;
+            const int g = i / points, p = i % points;
+            const int column = p / s->y.kernel, row = p % s->y.kernel;
             const int other = row * s->x.kernel + column;
             const int from = m == KP01 ? g * points + other : m == GR01 ? p
                            : m == GR03 ? p * s->groups + g : i;
@@ -97,7 +98,8 @@ static void made_another_way(void **state)
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
         struct random_node c = random_node(OP_dcnv3, 0, 31 + i);
         struct dcnv3_shape s = shape_of_node(c.node);
-        const int64_t sets = shape_count(&c.node->in[2]->shape), count = shape_count(&c.node->shape);
+        const int64_t sets = shape_count(&c.node->in[2]->shape);
+        const int64_t count = shape_count(&c.node->shape);
         double *o = malloc((size_t)sets * 2 * sizeof *o), *k = malloc((size_t)sets * sizeof *k);
         double *want = new_output(&c), *have = new_output(&c);
         change_data(mistakes[i], &s, c.args.in[1], c.args.in[2], o, k);
@@ -117,7 +119,8 @@ static void made_another_way(void **state)
         for (int64_t j = 0; j < sets * 2; j++)
             o[j] *= mistakes[i] == SC02 ? scale : mistakes[i] == SC03 ? 1 / scale : 1;
         ref64_dcnv3_forward(&s, c.args.in[0], o, k, want);
-        assert_true(convention_apply(convention_at(mistakes[i]), NULL, c.node, &c.args, have, NULL));
+        const struct convention *m_i = convention_at(mistakes[i]);
+        assert_true(convention_apply(m_i, NULL, c.node, &c.args, have, NULL));
         struct metrics m = measure64(count, have, want, NULL, NULL);
         if (!(m.rel_rms <= 1e-12))
             fail_msg("%s: differs by %g", convention_at(mistakes[i])->code, m.rel_rms);
@@ -224,8 +227,8 @@ static void every_mistake_is_named(void **state)
             free(out);
             random_node_free(&c);
         }
-    printf("%d mistakes, %d cases with the ops they befall: %d named, %d of them alone; the runner-up is at least %.0f "
-           "times further away\n", MISTAKES, cases, cases - missed, alone, least);
+    printf("%d mistakes, %d cases with the ops they befall: %d named, %d of them alone; the "
+           "runner-up is at least %.0f times further away\n", MISTAKES, cases, cases - missed, alone, least);
     assert_int_equal(missed, 0);
 }
 
@@ -246,7 +249,8 @@ static bool pair_shows(const struct random_node *c, const struct convention *a,
     }
     for (int i = 1; i < 3; i++) {
         assert_true(convention_apply(alone[i], NULL, c->node, &c->args, other, NULL));
-        shows = shows && measure64(count, other, c->r64->value[c->node->id], NULL, NULL).rel_rms > limit;
+        struct metrics m = measure64(count, other, c->r64->value[c->node->id], NULL, NULL);
+        shows = shows && m.rel_rms > limit;
     }
     free(other);
     return shows;
@@ -347,7 +351,8 @@ static void correct_is_never_accused(void **state)
     (void)state;
     for (int i = 0; i < 200; i++) {
         enum number type = i < 100 ? NUMBER_F32 : NUMBER_F16;
-        enum op_kind op = i % 3 == 0 ? OP_dcnv3 : i % 3 == 1 ? OP_dcnv2 : (enum op_kind)(i % OP_COUNT);
+        enum op_kind op = i % 3 == 0 ? OP_dcnv3 : i % 3 == 1 ? OP_dcnv2
+                        : (enum op_kind)(i % OP_COUNT);
         if (!in_catalogue(op))
             op = OP_linear;
         struct random_node c = random_node(op, i % 2, SEED_CORRECT + (uint64_t)i);

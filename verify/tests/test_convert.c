@@ -118,7 +118,8 @@ static double difference_of_operators(const struct convert_window *w, const stru
     };
     const size_t in = (size_t)N * H * W * C, out = (size_t)N * ho * wo * C;
     double *image = calloc(in, sizeof *image), *moved = calloc(in, sizeof *moved);
-    double *y3 = calloc(out, sizeof *y3), *y2 = calloc(out, sizeof *y2), *back = calloc(out, sizeof *back);
+    double *y3 = calloc(out, sizeof *y3), *y2 = calloc(out, sizeof *y2);
+    double *back = calloc(out, sizeof *back);
     double ones[C * 63];
     for (size_t i = 0; i < sizeof ones / sizeof *ones; i++)
         ones[i] = 1;
@@ -359,7 +360,8 @@ static int make_folder(void **state)
     (void)state;
     if (realpath(program ? program : "build/internimage", absolute))
         setenv("INTERNIMAGE", absolute, 1);
-    snprintf(folder, sizeof folder, "%s/internimage-convert-XXXXXX", temporary ? temporary : "/tmp");
+    snprintf(folder, sizeof folder, "%s/internimage-convert-XXXXXX",
+             temporary ? temporary : "/tmp");
     return mkdtemp(folder) ? 0 : -1;
 }
 

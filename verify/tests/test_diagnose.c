@@ -88,13 +88,14 @@ static void a_right_model(void **state)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(command("run --golden datasets/goldens/pico.h5 --dump %s/right.npz --nchw "
                                  "--dtype %s", folder, types[i]), 0);
-        assert_int_equal(command("diagnose datasets/goldens/pico.h5 %s/right.npz --dtype %s", folder,
-                                 types[i]), EXIT_MATCH);
+        assert_int_equal(command("diagnose datasets/goldens/pico.h5 %s/right.npz --dtype %s",
+                                 folder, types[i]), EXIT_MATCH);
         assert_prints("layers are right");
     }
 }
 
-static void write_tensor(struct npz_file *f, const char *name, const struct shape *s, const float *v)
+static void write_tensor(struct npz_file *f, const char *name, const struct shape *s,
+                         const float *v)
 {
     assert_true(npz_write_f32(f, name, s->rank, s->dim, v, NULL));
 }
@@ -158,7 +159,8 @@ static void every_mistake_has_its_words(void **state)
         const struct convention_family *f = convention_family(c->family);
         assert_ptr_equal(convention_find(c->code), c);
         assert_true(*c->title && *c->symptom && *c->fix);
-        assert_true(strlen(f->story) > 100 && *f->evidence && f->figure[strlen(f->figure) - 1] == '\n');
+        assert_true(strlen(f->story) > 100 && *f->evidence);
+        assert_int_equal(f->figure[strlen(f->figure) - 1], '\n');
         if (i % 13)
             continue;                   /* the command for some of them */
         assert_int_equal(command("explain %s", c->code), 0);

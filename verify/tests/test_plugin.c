@@ -46,7 +46,8 @@ static void must_say(int code, int expected, const char *text)
 static void the_right_one_passes(void **state)
 {
     (void)state;
-    must_say(verify(built("plugin_right.so"), "--filter 'dcnv3 n2'", ""), 0, " 0 failed, 0 SKIPPED");
+    must_say(verify(built("plugin_right.so"), "--filter 'dcnv3 n2'", ""), 0,
+             " 0 failed, 0 SKIPPED");
     must_say(verify(built("plugin_right.so"), "--filter 'dcnv2 n2h6w'", ""), 0,
              "2 passed, 0 failed, 2 SKIPPED");
     must_say(verify(built("plugin_right.so"), "--filter h14w14g16", ""), 0, "2 passed");
@@ -93,7 +94,8 @@ static void what_was_not_run_is_not_a_pass(void **state)
     (void)state;
     must_say(verify(built("plugin_wrong.so"), "--filter 'no such case'", ""), 5,
              "nothing was run");
-    must_say(verify(built("plugin_wrong.so"), CASES, "declines"), 0, "1 passed, 0 failed, 1 SKIPPED");
+    must_say(verify(built("plugin_wrong.so"), CASES, "declines"), 0,
+             "1 passed, 0 failed, 1 SKIPPED");
     must_say(verify(built("plugin_right.so"), "--goldens /dev/null", ""), 3, "/dev/null");
 }
 
@@ -101,7 +103,8 @@ static void what_is_no_plugin_is_refused(void **state)
 {
     char library[600];
     (void)state;
-    must_say(verify("Makefile", CASES, ""), 3, "internimage verify: ./Makefile: cannot be loaded: invalid");
+    must_say(verify("Makefile", CASES, ""), 3,
+             "internimage verify: ./Makefile: cannot be loaded: invalid");
     must_say(verify("no/such.so", CASES, ""), 3, "no/such.so: cannot be loaded: cannot open");
     snprintf(library, sizeof library, "%s/libinternimage.so", folder);
     must_say(verify(library, CASES, ""), 3, "no plug-in, it does not export");

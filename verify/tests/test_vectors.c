@@ -190,7 +190,8 @@ static int make_folder(void **state)
 {
     const char *temporary = getenv("TMPDIR");
     (void)state;
-    snprintf(folder, sizeof folder, "%s/internimage-vectors-XXXXXX", temporary ? temporary : "/tmp");
+    snprintf(folder, sizeof folder, "%s/internimage-vectors-XXXXXX",
+             temporary ? temporary : "/tmp");
     return mkdtemp(folder) ? 0 : -1;
 }
 
