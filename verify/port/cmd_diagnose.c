@@ -6,11 +6,13 @@
 #include "block_replay.h"
 #include "compare.h"
 #include "diagnosis.h"
+#include "image_replay.h"
 #include "op_file.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct diagnose_arguments {
     const char *map, *prefix, *type, *layer;
@@ -102,7 +104,8 @@ static bool diagnose_layer(struct port *p, const struct compared *x, struct diag
     /* Over a whole block more rounding may add up; the other way is off by 0.1 and more. */
     const double block_limit = fmax(8 * d->limit, fmin(LOOSE * d->limit, 1e-2));
     struct replay_case c = {n, &args, mine, d->limit};
-    ok = ok && replay_run(&c, &d->replay, e);
+    ok = ok && (n->op == OP_input ? image_replay(p, mine, d->limit, &d->replay, e)
+                                  : replay_run(&c, &d->replay, e));
     if (ok && d->replay.verdict == VERDICT_UNKNOWN && !d->replay.pattern.bad)
         ok = block_replay(p, n, block_limit, &d->block, &d->block_error, e);
     for (int i = 0; i < MAX_PARAMS; i++)
@@ -118,10 +121,6 @@ static const struct compared *choose(const struct port *p, const struct comparis
                                      const struct diagnose_arguments *a, struct error *e)
 {
     const struct node *asked = a->layer ? graph_find(port_graph(p), a->layer) : NULL;
-    if (a->layer && !asked) {
-        fail(e, EXIT_USAGE, "the model has no layer '%s'", a->layer);
-        return NULL;
-    }
     if (!asked && c->first < 0)
         return NULL;
     const struct compared *x = &c->item[asked ? asked->id : c->first];
@@ -133,16 +132,27 @@ static const struct compared *choose(const struct port *p, const struct comparis
     return NULL;
 }
 
-/* The next layer behind `x` that is wrong by far more than rounding; NULL: none. */
+/* Wrong by far more than rounding. */
+static bool is_gross(const struct compared *x)
+{
+    return x->layer.state == PORT_FITS && !x->single.pass
+        && !(x->single.m.rel_rms <= LOOSE * x->single.limit);
+}
+
+/* The next such layer behind `x`; NULL: none. */
 static const struct compared *next_gross(const struct comparison *c, const struct compared *x)
 {
-    for (int i = x->node->id + 1; i < c->count; i++) {
-        const struct compared *y = &c->item[i];
-        if (y->layer.state == PORT_FITS && !y->single.pass
-            && !(y->single.m.rel_rms <= LOOSE * y->single.limit))
-            return y;
-    }
+    for (int i = x->node->id + 1; i < c->count; i++)
+        if (is_gross(&c->item[i]))
+            return &c->item[i];
     return NULL;
+}
+
+/* Nothing behind this layer is looked at. */
+static bool seen_enough(const void *layer, const struct compared *x)
+{
+    return layer ? !strcmp(x->node->name, layer)
+                 : is_gross(x) || x->layer.state == PORT_WRONG_SHAPE;
 }
 
 /* Diagnoses the first wrong layer; when that only seems to round too much, the first that is
@@ -191,11 +201,15 @@ static int diagnose_model(const char *golden, const char *mine,
                           const struct diagnose_arguments *a, struct error *e)
 {
     struct comparison c = {0};
-    struct compare_options o = {.type = a->number, .progress = progress};
+    const struct compare_options o = {.type = a->number, .progress = progress,
+                                      .enough = seen_enough, .context = a->layer};
     struct port *p = port_open(golden, mine,
                                (struct port_options){.map = a->map, .prefix = a->prefix}, e);
     int code = EXIT_USAGE;
-    if (!p || !compare_run(p, o, &c, e)) {
+    const bool known = p && (!a->layer || graph_find(port_graph(p), a->layer));
+    if (p && !known)
+        fail(e, EXIT_USAGE, "the model has no layer '%s'", a->layer);
+    if (!known || !compare_run(p, o, &c, e)) {
         port_close(p);
         return (int)e->code;
     }

@@ -193,6 +193,8 @@ bool compare_run(struct port *p, struct compare_options o, struct comparison *c,
         ok = compare_layer(&w, g->node[i], e);
         if (ok && o.progress)
             o.progress(port_model(p), i + 1, g->nodes);
+        if (ok && o.enough && o.enough(o.context, &c->item[i]))
+            break;
     }
     lanes_free(&w.lanes);
     if (!ok)

@@ -47,6 +47,10 @@ struct comparison {
 struct compare_options {
     enum number type;           /* what the port computes in */
     void (*progress)(const char *unit, int done, int total);   /* may be NULL */
+    /* Asked after each layer; true ends the comparison there, and the layers behind it count
+     * as absent. May be NULL: all layers. */
+    bool (*enough)(const void *context, const struct compared *x);
+    const void *context;
 };
 
 /* False on a bad file or lack of memory. */

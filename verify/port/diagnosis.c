@@ -49,10 +49,10 @@ static void print_named(const struct replay *r)
     printf("next: internimage explain %s\n", r->item[0].first->code);
 }
 
-static void print_unknown(const struct replay *r, double limit)
+static void print_unknown(const struct replay *r, double limit, bool image)
 {
     char text[32];
-    if (r->error <= LOOSE * limit)
+    if (r->error <= LOOSE * limit && !image)
         printf("so little looks like rounding, not like a mistake: sums or coordinates in fewer "
                "bits than\nthey need (PyTorch's DCNv3 through grid_sample loses 1e-5 on large "
                "images)\n");
@@ -60,7 +60,8 @@ static void print_unknown(const struct replay *r, double limit)
     for (int i = 0; i < r->count && i < NEAREST; i++)
         printf("%s %s, off by %.2g (as it should be: %.2g)\n", i ? "     " : "near:",
                suspect_text(&r->item[i], text, sizeof text), r->item[i].error, r->error);
-    printf("next: look at this layer's code; internimage explain lists what has been tried\n");
+    printf(image ? "next: feed the golden's `input`; how another picture was resized cannot be told\n"
+           : "next: look at this layer's code; internimage explain lists what has been tried\n");
 }
 
 static void print_block(const struct diagnosis *d)
@@ -96,7 +97,7 @@ void diagnosis_print(const struct diagnosis *d, bool verbose)
         printf("no value of a finite input should be so: look for an overflow, a division by zero "
                "or memory\nthat was never written\n");
     else
-        print_unknown(r, d->limit);
+        print_unknown(r, d->limit, d->node->op == OP_input);
     if (!verbose || !r->silent)
         return;
     printf("\nwould change nothing here, so this cannot tell:");

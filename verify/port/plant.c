@@ -78,6 +78,48 @@ void plant_apply(void *plant, const struct node *n, const float *const *in, floa
         value[shape_count(&n->shape) / 2] = NAN;
 }
 
+/* The wrong graph while it runs. A norm that the right model lacks (S has none behind a level)
+ * is none of the port's either: it passes its input on. */
+struct wrong_graph {
+    const struct graph *graph;
+    float **param;              /* the right model's; own[i]: zeros in place of one it lacks */
+    bool *own;
+};
+
+static void pass_on(void *wrong, const struct node *n, const float *const *in, float *value)
+{
+    const struct wrong_graph *w = wrong;
+    if (n->params && w->own[n->param[0]])
+        memcpy(value, in[0], (size_t)shape_count(&n->shape) * sizeof *value);
+}
+
+static bool wrong_graph_new(struct wrong_graph *w, const struct graph *g, float *const *params,
+                            struct error *e)
+{
+    const int count = w->graph->params;
+    w->param = calloc((size_t)count + 1, sizeof *w->param);
+    w->own = calloc((size_t)count + 1, sizeof *w->own);
+    bool ok = w->param && w->own;
+    for (int i = 0; ok && i < count; i++) {
+        const struct param *p = &w->graph->param[i];
+        const int index = graph_find_param(g, p->key);
+        w->own[i] = index < 0;
+        w->param[i] = index >= 0 ? params[index]
+                                 : calloc((size_t)shape_count(&p->shape), sizeof **w->param);
+        ok = w->param[i] != NULL;
+    }
+    return ok || fail(e, EXIT_USAGE, "out of memory for the wrong model");
+}
+
+static void wrong_graph_free(struct wrong_graph *w)
+{
+    for (int i = 0; w->param && w->own && i < w->graph->params; i++)
+        if (w->own[i])
+            free(w->param[i]);
+    free(w->param);
+    free(w->own);
+}
+
 /* The model built the wrong way, with the parameters of the right one. */
 static bool dump_wrong_graph(const struct convention *mistake, const struct internimage_config *c,
                              const struct graph *g, float *const *params, const float *image,
@@ -90,18 +132,16 @@ static bool dump_wrong_graph(const struct convention *mistake, const struct inte
                     mistake->title);
     struct graph *other = internimage_graph(&wrong, (int)in->dim[0], (int)in->dim[2],
                                             (int)in->dim[3], e);
-    float **theirs = other ? calloc((size_t)other->params + 1, sizeof *theirs) : NULL;
-    bool ok = theirs != NULL;
-    for (int i = 0; ok && i < other->params; i++) {
-        int index = graph_find_param(g, other->param[i].key);
-        ok = index >= 0 || fail(e, EXIT_USAGE, "%s: the model has no %s", mistake->code,
-                                other->param[i].key);
-        theirs[i] = ok ? params[index] : NULL;
-    }
-    ok = ok && dump_write(other, theirs, image, path, o, e);
-    free(theirs);
+    struct wrong_graph w = {.graph = other};
+    if (!other)
+        return false;
+    o.plant = pass_on;
+    o.context = &w;
+    const bool ok = wrong_graph_new(&w, g, params, e)
+                 && dump_write(other, w.param, image, path, o, e);
+    wrong_graph_free(&w);
     graph_free(other);
-    return ok || fail(e, EXIT_USAGE, "out of memory");
+    return ok;
 }
 
 bool plant_dump(const char *text, const struct internimage_config *c, const struct graph *g,

@@ -190,15 +190,26 @@ static bool try_pairs(struct search *s)
 }
 
 /* Sorts, and counts how many reproduce the output. */
-static void rank(struct search *s)
+static void rank(struct replay *r, double limit)
 {
-    struct replay *r = s->r;
     if (r->count)
         qsort(r->item, (size_t)r->count, sizeof *r->item, by_error);
     r->named = 0;
-    while (r->named < r->count && r->item[r->named].error <= s->c->limit)
+    while (r->named < r->count && r->item[r->named].error <= limit)
         r->named++;
     r->runner_up = r->named < r->count ? r->item[r->named].error : INFINITY;
+}
+
+bool replay_add(struct replay *r, const struct convention *c, double error, struct error *e)
+{
+    r->tried++;
+    return add(r, (struct suspect){c, NULL, error}, e);
+}
+
+void replay_rank(struct replay *r, double limit)
+{
+    rank(r, limit);
+    r->verdict = r->named ? VERDICT_NAMED : VERDICT_UNKNOWN;
 }
 
 static bool shares(const struct suspect *pair, const struct convention *c)
@@ -245,10 +256,10 @@ bool replay_run(const struct replay_case *c, struct replay *r, struct error *e)
     if (ok && r->verdict != VERDICT_RIGHT) {
         r->pattern = pattern_of(c->node, c->output, s.right, c->limit);
         ok = try_singles(&s);
-        rank(&s);
+        rank(r, c->limit);
         if (ok && !r->named) {
             ok = try_pairs(&s);
-            rank(&s);
+            rank(r, c->limit);
         }
         if (ok && !r->named)
             rank_loosely(r, c->limit);

@@ -48,6 +48,10 @@ struct replay {
 
 /* Pairs are tried only when no single mistake fits. False when memory is short. */
 bool replay_run(const struct replay_case *c, struct replay *r, struct error *e);
+/* A trial made elsewhere (image_replay.h) joins the list; then all are put in order, and what
+ * lies within the limit is named. */
+bool replay_add(struct replay *r, const struct convention *c, double error, struct error *e);
+void replay_rank(struct replay *r, double limit);
 void replay_free(struct replay *r);
 
 /* "XY01" or "XY01 + KP01". */

@@ -1,6 +1,7 @@
 /* The commands diagnose and explain, from files to exit codes: a small model with one mistake
  * planted, one op in a file, right results in three types, and the catalogue's page. */
 #include "datasets/npz.h"
+#include "datasets/tensors.h"
 #include "verify/port/conventions.h"
 #include "verify/port/explain.h"
 #include "verify/tests/random_node.h"
@@ -42,15 +43,28 @@ static void assert_prints(const char *text)
 
 static char folder[] = "/tmp/test_diagnose.XXXXXX";
 
-/* One mistake in a layer of the small model: the layer and the mistake are named. */
+/* One mistake, in a layer or in every block of a small model: compare names the layer, diagnose
+ * the mistake as well. */
+static void planted_in(const char *model, const char *plant, const char *layer, const char *says)
+{
+    char first[128];
+    snprintf(first, sizeof first, "\nfirst divergent layer: %s (", layer);
+    assert_int_equal(command("run --golden datasets/goldens/%s.h5 --dump %s/mine.h5 --plant %s",
+                             model, folder, plant), 0);
+    assert_int_equal(command("compare datasets/goldens/%s.h5 %s/mine.h5", model, folder),
+                     EXIT_MISMATCH);
+    assert_prints(first);
+    assert_int_equal(command("diagnose datasets/goldens/%s.h5 %s/mine.h5", model, folder),
+                     EXIT_MISMATCH);
+    assert_prints(layer);
+    assert_prints(says);
+}
+
 static void planted(const char *mistake, const char *layer, const char *says)
 {
-    char golden[] = "datasets/goldens/pico.h5";
-    assert_int_equal(command("run --golden %s --dump %s/mine.h5 --plant %s%s%s", golden, folder,
-                             mistake, *layer ? "@" : "", layer), 0);
-    assert_int_equal(command("diagnose %s %s/mine.h5", golden, folder), EXIT_MISMATCH);
-    assert_prints(*layer ? layer : "levels.0.blocks.0.norm1.0");
-    assert_prints(says);
+    char plant[128];
+    snprintf(plant, sizeof plant, "%s@%s", mistake, layer);
+    planted_in("pico", plant, layer, says);
 }
 
 /* In a block drawn at random (seed 8). */
@@ -77,8 +91,57 @@ static void a_model_with_one_mistake(void **state)
     planted("MO01", "levels.1.blocks.0.residual1", "\nMO01  ");
     planted("MK04", "levels.2.blocks.1.dcn.softmax", "\nMK04  ");
     planted("PP01", "patch_embed.conv1", "\nPP01  ");
-    planted("NO01", "", "\nNO01  ");
+    planted("BD02", "levels.0.blocks.0.dcn.core", "\nBD02  ");
     planted("NAN", "levels.1.norm.0", "1 value is NaN or infinite, the first at [1,0,0,0]");
+}
+
+/* Where the norms stand, in each of the four ways to put a block together. */
+static void norms_in_another_place(void **state)
+{
+    (void)state;
+    planted_in("pico", "NO01", "levels.0.blocks.0.norm1.0", "\nNO01  ");
+    planted_in("pico_s", "NO02", "levels.0.blocks.0.dcn.input_proj", "\nNO02  ");
+    planted_in("pico_g", "NO02", "levels.0.blocks.0.dcn.input_proj", "\nNO02  ");
+    planted_in("pico_h", "NO03", "levels.0.blocks.0.residual1", "\nNO03  ");
+    assert_int_equal(command("run --golden datasets/goldens/pico_h.h5 --dump %s/mine.h5 --plant "
+                             "NO02", folder), EXIT_USAGE);
+    assert_prints("NO02 cannot befall");
+}
+
+static void write_tensor(struct npz_file *f, const char *name, const struct shape *s,
+                         const float *v)
+{
+    assert_true(npz_write_f32(f, name, s->rank, s->dim, v, NULL));
+}
+
+/* The golden's image as a port has it that takes BGR: reversed channels, then the constants. */
+static void a_wrong_image(void **state)
+{
+    enum { AREA = 64 * 48 };
+    static const double mean[] = {0.485, 0.456, 0.406}, deviation[] = {0.229, 0.224, 0.225};
+    static float image[2 * 3 * AREA], wrong[2 * 3 * AREA], logits[20];
+    const struct shape s = shape_of(4, (int64_t)2, (int64_t)3, (int64_t)64, (int64_t)48);
+    const struct shape head = shape_of(2, (int64_t)2, (int64_t)10);
+    char path[64];
+    (void)state;
+    struct tensor_file *from = tensors_open("datasets/goldens/pico.h5", NULL);
+    assert_true(tensors_read_f32(from, tensors_find(from, "input"), 0, 6 * AREA, image, NULL));
+    tensors_close(from);
+    for (int another = 0; another < 2; another++) {
+        for (int i = 0; i < 6 * AREA; i++) {
+            const int c = i / AREA % 3, other = 2 - c, at = i + (other - c) * AREA;
+            const double x = image[at] * deviation[other] + mean[other];
+            wrong[i] = (float)((x - mean[c]) / deviation[c]) * (another ? image[i] : 1);
+        }
+        snprintf(path, sizeof path, "%s/image.npz", folder);
+        struct npz_file *f = npz_create(path, NULL);
+        write_tensor(f, "input", &s, wrong);
+        write_tensor(f, "head", &head, logits);
+        assert_true(npz_close(f, NULL));
+        assert_int_equal(command("diagnose datasets/goldens/pico.h5 %s", path),
+                         another ? EXIT_INCONCLUSIVE : EXIT_MISMATCH);
+        assert_prints(another ? "next: feed the golden's `input`" : "\nPP01  ");
+    }
 }
 
 static void a_right_model(void **state)
@@ -92,12 +155,6 @@ static void a_right_model(void **state)
                                  folder, types[i]), EXIT_MATCH);
         assert_prints("layers are right");
     }
-}
-
-static void write_tensor(struct npz_file *f, const char *name, const struct shape *s,
-                         const float *v)
-{
-    assert_true(npz_write_f32(f, name, s->rank, s->dim, v, NULL));
 }
 
 /* A file of one DCNv3 call with everything unequal; the port's output under two mistakes, or
@@ -205,7 +262,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_with_one_mistake),
+        cmocka_unit_test(norms_in_another_place),
         cmocka_unit_test(in_a_random_block),
+        cmocka_unit_test(a_wrong_image),
         cmocka_unit_test(a_right_model),
         cmocka_unit_test(one_op_from_a_file),
         cmocka_unit_test(every_mistake_has_its_words),
