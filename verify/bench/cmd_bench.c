@@ -37,8 +37,7 @@ bool bench_case(const struct bench *b, const struct subject_spec *spec, struct r
         subject_free(s);
         return false;
     }
-    *r = (struct result){.spec = *spec, .flops = subject_flops(s), .bytes = subject_bytes(s),
-                         .yardstick = b->measure.yardstick};
+    *r = (struct result){.spec = *spec, .flops = subject_flops(s), .bytes = subject_bytes(s)};
     r->spec.isa = subject_isa(s);
     subject_size(s, &r->height, &r->width);
     subject_label(s, r->label, sizeof r->label);
@@ -129,7 +128,7 @@ static int choice(const char *option, const char *text, const char *const *names
 
 /* The options as text, before they are understood. */
 struct arguments {
-    const char *size, *threads, *batch, *seconds, *rounds, *gemm, *format, *yardstick, *margin;
+    const char *size, *threads, *batch, *seconds, *rounds, *gemm, *format, *margin;
     bool json, train, count, serve;
 };
 
@@ -166,17 +165,15 @@ static bool understand(const struct arguments *a, struct bench *b, struct error 
     const int gemm = choice("--gemm", a->gemm, gemms, 3, e);
     const int format = choice("--format", a->json ? "google" : a->format, report_names,
                               REPORT_FORMATS, e);
-    const int yardstick = choice("--yardstick", a->yardstick, yardstick_names, YARDSTICKS, e);
-    if (gemm < 0 || format < 0 || yardstick < 0)
+    if (gemm < 0 || format < 0)
         return false;
     b->spec.gemm = (enum gemm_choice)gemm;
     b->format = (enum report_format)format;
-    b->measure.yardstick = (enum yardstick_kind)yardstick;
     b->spec.threads = a->threads ? atoi(a->threads) : omp_get_num_procs();
     b->spec.work = a->train ? WORK_TRAIN : WORK_FORWARD;
     b->all_threads = !a->threads;
     b->measure.seconds = atof(a->seconds);
-    b->measure.rounds = a->rounds ? atoi(a->rounds) : b->against || b->against_binary ? 10 : 1;
+    b->measure.rounds = a->rounds ? atoi(a->rounds) : b->against || b->against_binary ? 12 : 1;
     b->margin = atof(a->margin) / 100;
     if (!read_lists(a->size, a->batch, b) || b->spec.threads < 1 || b->spec.threads > 1024
         || !(b->measure.seconds >= 0))
@@ -193,7 +190,7 @@ int cmd_bench(int argc, char **argv, struct error *e)
 {
     struct bench b = {.filter = "internimage_t"};
     struct arguments a = {.size = "224x224", .batch = "1,8", .seconds = "2", .margin = "3", .gemm = "auto",
-                          .format = "table", .yardstick = "fma"};
+                          .format = "table"};
     enum exit_code code = EXIT_MATCH;
     const struct option_spec spec[] = {
         {"--filter", &b.filter, NULL, "models (pico t s b l xl h g), dcnv2: layers, ops; A,B,C"},
@@ -203,14 +200,13 @@ int cmd_bench(int argc, char **argv, struct error *e)
         {"--isa", &b.spec.isa, NULL, "generic, avx2 or avx512 (default: the best there is)"},
         {"--gemm", &a.gemm, NULL, "own, onednn or auto: who multiplies matrices (default auto)"},
         {"--seconds", &a.seconds, NULL, "per case and round (default 2)"},
-        {"--rounds", &a.rounds, NULL, "rounds per case (default 1; of a gate 10)"},
+        {"--rounds", &a.rounds, NULL, "rounds per case (default 1; of a gate 12)"},
         {"--profile", NULL, &b.measure.profile, "time per kind of step"},
         {"--ref", NULL, &b.measure.with_ref, "also time the scalar reference"},
         {"--train", NULL, &a.train, "forward and backward, as in training"},
-        {"--yardstick", &a.yardstick, NULL, "recorded beside each time: fma, conv or ref (default fma)"},
         {"--format", &a.format, NULL, "table, google, custom or bmf (default table)"},
         {"--json", NULL, &a.json, "--format google"},
-        {"--against", &b.against, NULL, "judge against a record: what `bench --rounds 10 --json` wrote"},
+        {"--against", &b.against, NULL, "judge against a record: what `bench --rounds 12 --json` wrote"},
         {"--against-binary", &b.against_binary, NULL, "judge against another internimage, run in turns"},
         {"--margin", &a.margin, NULL, "per cent below which a difference does not count (default 3)"},
         {"--serve", NULL, &a.serve, "run on demand (what --against-binary starts)"},

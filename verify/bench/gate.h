@@ -8,15 +8,20 @@
 enum verdict { VERDICT_FASTER, VERDICT_NOISE, VERDICT_INCONCLUSIVE, VERDICT_SLOWER };
 extern const char *const verdict_names[];
 
-/* Medians of rounds. What is compared are times, or times over the yardstick's. */
+/* Base and head, a value per round. Side by side there is one view: the median times.
+ * Against a record there is one per yardstick: the least times over the yardstick's least,
+ * for what disturbs a machine only ever adds time. */
+struct view {
+    double base[MOST_ROUNDS], head[MOST_ROUNDS];
+};
 struct gate {
     char label[160];
-    double base[MOST_ROUNDS], head[MOST_ROUNDS];
-    int base_rounds, head_rounds;
+    struct view view[YARDSTICKS];
+    int views, base_rounds, head_rounds;
     bool paired;                        /* round i of both ran side by side */
     double base_ms, head_ms;
     struct effect effect;               /* head over base */
-    struct mann_whitney test;
+    double p;                           /* of Wilcoxon's signed ranks if paired, else of U */
     enum verdict verdict;
 };
 
@@ -27,10 +32,14 @@ struct gates {
 struct gate *gates_add(struct gates *list);     /* NULL: out of memory */
 void gates_free(struct gates *list);
 
-/* slower, faster: the ratio differs from 1 by `margin` or more, its interval does not
- * contain 1, and U says that the order is no accident. Within noise: the whole interval is
- * closer to 1 than `margin`. Anything else is inconclusive: run longer. Chances of error
- * are 1 % over all cases of the list together. */
+/* The views are put together so that a verdict holds in each: the ratio nearest to 1, an
+ * interval that contains theirs, the largest p. Unchanged code is slowed by a busy machine
+ * more than one yardstick and less than another.
+ *
+ * slower, faster: the ratio differs from 1 by `margin` or more, its interval does not
+ * contain 1, and the test says that the order is no accident. Within noise: the whole
+ * interval is closer to 1 than `margin`. Anything else is inconclusive: run longer. Chances
+ * of error are 1 % over all cases of the list together. */
 void gates_judge(struct gates *list, double margin);
 void gates_print(const struct gates *list, double margin, bool json);
 /* EXIT_MISMATCH when one is slower, else EXIT_INCONCLUSIVE when one is that, else
@@ -54,9 +63,10 @@ bool gate_binary(const struct subject_spec *spec, const struct gate_options *o, 
 struct record;
 struct record *record_open(const char *path, struct error *e);
 void record_close(struct record *r);
-/* The rounds of a label, over the recorded yardstick; 0: not in it. */
-int record_rounds(const struct record *r, const char *label, const char *yardstick,
-                  double *over_yardstick, double *ms);
+/* The least times of a label's rounds; 0: not in it. yardstick[k]: its least beside each, 0
+ * where it was not measured. */
+int record_rounds(const struct record *r, const char *label, double ms[MOST_ROUNDS],
+                  double yardstick[YARDSTICKS][MOST_ROUNDS]);
 /* What was recorded of the machine and the build: "cpu", "onednn"...; NULL: nothing. */
 const char *record_context(const struct record *r, const char *key);
 

@@ -6,45 +6,48 @@
 
 const char *const yardstick_names[YARDSTICKS] = {"fma", "conv", "ref"};
 
-struct yardstick {
-    const struct kernels *kernels;      /* fma */
+struct yardsticks {
+    const char *isa;
     int threads;
-    struct subject *subject;            /* the others */
+    struct subject *subject[YARDSTICKS];        /* made when first asked for */
 };
 
-struct yardstick *yardstick_new(enum yardstick_kind kind, const char *isa, int threads,
-                                struct error *e)
+struct yardsticks *yardsticks_new(const char *isa, int threads)
 {
-    struct yardstick *y = calloc(1, sizeof *y);
-    struct subject_spec spec = {.name = "op/conv2d", .height = 56, .width = 56, .batch = 1,
-                                .threads = threads, .isa = isa, .gemm = GEMM_ONEDNN};
+    struct yardsticks *y = calloc(1, sizeof *y);
+    if (y)
+        *y = (struct yardsticks){.isa = isa, .threads = threads};
+    return y;
+}
+
+static bool yardstick_ready(struct yardsticks *y, enum yardstick_kind kind)
+{
+    struct error none = {0};
+    struct subject_spec spec = {.name = "op/conv2d", .height = 14, .width = 14, .batch = 1,
+                                .threads = y->threads, .isa = y->isa, .gemm = GEMM_ONEDNN};
     if (kind == YARDSTICK_REF)
         spec = (struct subject_spec){.name = "op/dcnv3", .height = 14, .width = 14, .batch = 1,
                                      .threads = 1, .work = WORK_REF};
-    if (!y)
-        return NULL;
-    y->threads = threads;
-    y->kernels = kernels_select(isa, e);
-    y->subject = kind == YARDSTICK_FMA ? NULL : subject_new(&spec, e);
-    if (y->kernels && (kind == YARDSTICK_FMA || y->subject))
-        return y;
-    yardstick_free(y);
-    return NULL;
+    if (!y->subject[kind])
+        y->subject[kind] = subject_new(&spec, &none);
+    return y->subject[kind] && subject_run(y->subject[kind], &none);
 }
 
-double yardstick_run(struct yardstick *y)
+double yardstick_run(struct yardsticks *y, enum yardstick_kind kind)
 {
-    if (!y->subject)
-        return 1e9 / bench_fma(y->kernels, y->threads, 50000);
+    if (kind == YARDSTICK_FMA)
+        return 1e9 / bench_fma(kernels_select(y->isa, NULL), y->threads, 50000);
+    if (!yardstick_ready(y, kind))
+        return 0;
     const double before = bench_now();
-    subject_run(y->subject, NULL);
+    subject_run(y->subject[kind], NULL);
     return bench_now() - before;
 }
 
-void yardstick_free(struct yardstick *y)
+void yardsticks_free(struct yardsticks *y)
 {
-    if (y)
-        subject_free(y->subject);
+    for (int i = 0; y && i < YARDSTICKS; i++)
+        subject_free(y->subject[i]);
     free(y);
 }
 
@@ -60,6 +63,7 @@ static bool enough(int n, double elapsed, double seconds)
 /* Who runs the case: this process or one of its own. */
 struct runner {
     struct subject *subject;
+    struct yardsticks *yardsticks;
     struct server *server;              /* NULL: this one */
     int together;
 };
@@ -75,37 +79,50 @@ static double run_one(struct runner *r, struct error *e)
     return (bench_now() - before) / r->together;
 }
 
-static bool measure_round(struct runner *runner, struct yardstick *y,
-                          const struct measure_options *o, struct measurement *m, struct error *e)
+/* One go of each. In this process only what tells the peak: the others would empty the
+ * caches, and there are no rounds that could be compared with a record. */
+static bool run_yardsticks(struct runner *r, double yard[][MOST_REPEATS], int n,
+                           struct measurement *m, struct error *e)
 {
-    double seconds[MOST_REPEATS], yard[MOST_REPEATS], start = bench_now();
+    for (int k = 0; k < (r->server ? YARDSTICKS : 1); k++) {
+        yard[k][n] = r->server ? server_yardstick(r->server, k, e) : yardstick_run(r->yardsticks, k);
+        if (yard[k][n] < 0)
+            return false;
+    }
+    if (1e9 / yard[YARDSTICK_FMA][n] > m->peak)
+        m->peak = 1e9 / yard[YARDSTICK_FMA][n];
+    return true;
+}
+
+static bool measure_round(struct runner *runner, double at_least, struct measurement *m,
+                          struct error *e)
+{
+    double seconds[MOST_REPEATS], yard[YARDSTICKS][MOST_REPEATS] = {0}, start = bench_now();
     int n = 0, yards = 0;
-    while (!enough(n, bench_now() - start, o->seconds)) {
-        if (n % 4 == 0) {
-            yard[yards++] = yardstick_run(y);
-            if (o->yardstick == YARDSTICK_FMA && 1e9 / yard[yards - 1] > m->peak)
-                m->peak = 1e9 / yard[yards - 1];
-        }
+    while (!enough(n, bench_now() - start, at_least)) {
+        if (n % 4 == 0 && !run_yardsticks(runner, yard, yards++, m, e))
+            return false;
         seconds[n] = run_one(runner, e);
         if (seconds[n++] < 0)
             return false;
     }
     struct round *r = &m->round[m->rounds++];
     r->time = timing_of(seconds, n);
-    r->yardstick = timing_of(yard, yards).median;
+    for (int k = 0; k < YARDSTICKS; k++)
+        r->yardstick[k] = timing_of(yard[k], yards).least;
     return true;
 }
 
 /* A process per round. */
-static bool measure_served(const struct subject_spec *spec, struct yardstick *y,
-                           const struct measure_options *o, struct measurement *m, struct error *e)
+static bool measure_served(const struct subject_spec *spec, const struct measure_options *o,
+                           struct measurement *m, struct error *e)
 {
     bool ok = true;
     for (int i = 0; ok && i < o->rounds && i < MOST_ROUNDS; i++) {
         struct server server;
-        ok = server_start(&server, NULL, spec, e)
-          && measure_round(&(struct runner){.server = &server, .together = server.together}, y, o,
-                           m, e);
+        ok = server_start(&server, NULL, spec, server_cpu(spec), e)
+          && measure_round(&(struct runner){.server = &server, .together = server.together},
+                           o->seconds, m, e);
         server_stop(&server);
     }
     return ok;
@@ -137,18 +154,18 @@ static double ref_seconds(const struct subject_spec *spec, struct error *e)
 bool measure(struct subject *s, const struct subject_spec *spec, const struct measure_options *o,
              struct measurement *m, struct error *e)
 {
-    struct yardstick *y = yardstick_new(o->yardstick, spec->isa, spec->threads, e);
+    struct yardsticks *y = yardsticks_new(spec->isa, spec->threads);
     const struct kernels *k = kernels_select(spec->isa, e);
-    struct runner here = {.subject = s};
+    struct runner here = {.subject = s, .yardsticks = y};
     *m = (struct measurement){0};
     bool ok = y && k && (here.together = runs_for(s, 200e-6, e)) > 0;
     if (ok)
         m->peak = bench_peak(k, spec->threads);
     subject_profile(s, o->profile);
     if (ok)
-        ok = o->rounds > 1 ? measure_served(spec, y, o, m, e) : measure_round(&here, y, o, m, e);
+        ok = o->rounds > 1 ? measure_served(spec, o, m, e) : measure_round(&here, o->seconds, m, e);
     if (ok && o->with_ref)
         m->ref_seconds = ref_seconds(spec, e);
-    yardstick_free(y);
+    yardsticks_free(y);
     return ok;
 }

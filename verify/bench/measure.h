@@ -1,5 +1,5 @@
-/* One case measured: rounds of runs interleaved with a yardstick, so that both see the
- * same machine. */
+/* One case measured: rounds of runs interleaved with yardsticks, so that all see the same
+ * machine. */
 #ifndef VERIFY_BENCH_MEASURE_H
 #define VERIFY_BENCH_MEASURE_H
 
@@ -12,16 +12,17 @@
 enum yardstick_kind { YARDSTICK_FMA, YARDSTICK_CONV, YARDSTICK_REF, YARDSTICKS };
 extern const char *const yardstick_names[YARDSTICKS];
 
-struct yardstick;
-struct yardstick *yardstick_new(enum yardstick_kind kind, const char *isa, int threads,
-                                struct error *e);
-/* Seconds of one go: 1 GFLOP of multiply-adds, one convolution, one DCNv3. */
-double yardstick_run(struct yardstick *y);
-void yardstick_free(struct yardstick *y);
+struct yardsticks;
+struct yardsticks *yardsticks_new(const char *isa, int threads);        /* NULL: out of memory */
+/* Seconds of one go: 1 GFLOP of multiply-adds, one convolution, one DCNv3 (on one thread);
+ * the last two after one that is not timed, for the case has filled the caches with its own.
+ * 0: not in this build. */
+double yardstick_run(struct yardsticks *y, enum yardstick_kind kind);
+void yardsticks_free(struct yardsticks *y);
 
 struct round {
     struct timing time;                 /* of one run, seconds */
-    double yardstick;                   /* median of its goes, seconds */
+    double yardstick[YARDSTICKS];       /* least of its goes, seconds; 0: not measured */
 };
 
 enum { MOST_ROUNDS = 64 };
@@ -36,7 +37,6 @@ struct measure_options {
     double seconds;                     /* per round */
     int rounds;                         /* more than 1: each in a new process */
     bool profile, with_ref;
-    enum yardstick_kind yardstick;
 };
 bool measure(struct subject *s, const struct subject_spec *spec, const struct measure_options *o,
              struct measurement *m, struct error *e);

@@ -61,19 +61,22 @@ static double number_at(const cJSON *object, const char *key)
     return cJSON_IsNumber(n) ? n->valuedouble : 0;
 }
 
-int record_rounds(const struct record *r, const char *label, const char *yardstick,
-                  double *over_yardstick, double *ms)
+int record_rounds(const struct record *r, const char *label, double ms[MOST_ROUNDS],
+                  double yardstick[YARDSTICKS][MOST_ROUNDS])
 {
     const cJSON *entry;
+    char key[32];
     int rounds = 0;
     cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(r->root, "benchmarks")) {
-        const double time = number_at(entry, "real_time"), yard = number_at(entry, "yardstick_ms");
+        const double time = number_at(entry, "min_time");
         if (strcmp(text_at(entry, "run_name"), label) || rounds == MOST_ROUNDS
-            || strcmp(text_at(entry, "run_type"), "iteration")
-            || strcmp(text_at(entry, "yardstick"), yardstick) || !(time > 0) || !(yard > 0))
+            || strcmp(text_at(entry, "run_type"), "iteration") || !(time > 0))
             continue;
-        ms[rounds] = time;
-        over_yardstick[rounds++] = time / yard;
+        for (int k = 0; k < YARDSTICKS; k++) {
+            snprintf(key, sizeof key, "yardstick_%s_min", yardstick_names[k]);
+            yardstick[k][rounds] = number_at(entry, key);
+        }
+        ms[rounds++] = time;
     }
     return rounds;
 }

@@ -92,9 +92,20 @@ static void google_context(struct json *j)
     json_close(j, '}');
 }
 
+/* Their least times, beside the case's "min_time". */
+static void google_yardsticks(struct json *j, const struct round *r)
+{
+    char key[32];
+    for (int k = 0; k < YARDSTICKS; k++)
+        if (r->yardstick[k] > 0) {
+            snprintf(key, sizeof key, "yardstick_%s_min", yardstick_names[k]);
+            json_number(j, key, 1e3 * r->yardstick[k]);
+        }
+}
+
 /* aggregate NULL: the entry of one round. */
 static void google_entry(struct json *j, const struct result *r, const char *aggregate,
-                         int index, struct timing time, double yardstick)
+                         int index, struct timing time)
 {
     char name[200];
     snprintf(name, sizeof name, "%s%s%s", r->label, aggregate ? "_" : "",
@@ -127,8 +138,8 @@ static void google_entry(struct json *j, const struct result *r, const char *agg
     json_number(j, "flops_per_second", r->flops / time.median);
     json_number(j, "peak_flops_per_second", r->m.peak);
     json_number(j, "share_of_peak", r->flops / time.median / r->m.peak);
-    json_string(j, "yardstick", yardstick_names[r->yardstick]);
-    json_number(j, "yardstick_ms", 1e3 * yardstick);
+    if (!aggregate)
+        google_yardsticks(j, &r->m.round[index]);
     json_number(j, "arena_bytes", (double)r->arena);
     json_number(j, "weight_bytes", (double)r->weights);
     json_close(j, '}');
@@ -136,24 +147,22 @@ static void google_entry(struct json *j, const struct result *r, const char *agg
 
 static void google_result(struct json *j, const struct result *r)
 {
-    double mean = 0, variance = 0, yard[MOST_ROUNDS];
+    double mean = 0, variance = 0;
     const int n = r->m.rounds;
     for (int i = 0; i < n; i++) {
-        yard[i] = r->m.round[i].yardstick;
         mean += r->m.round[i].time.median / n;
-        google_entry(j, r, NULL, i, r->m.round[i].time, yard[i]);
+        google_entry(j, r, NULL, i, r->m.round[i].time);
     }
     if (n < 2)
         return;
-    const double yardstick = timing_of(yard, n).median;
     struct timing time = result_time(r);
     for (int i = 0; i < n; i++)
         variance += (r->m.round[i].time.median - mean) * (r->m.round[i].time.median - mean) / (n - 1);
-    google_entry(j, r, "median", 0, time, yardstick);
+    google_entry(j, r, "median", 0, time);
     time.median = mean;
-    google_entry(j, r, "mean", 0, time, yardstick);
+    google_entry(j, r, "mean", 0, time);
     time.median = sqrt(variance);
-    google_entry(j, r, "stddev", 0, time, yardstick);
+    google_entry(j, r, "stddev", 0, time);
 }
 
 static void report_google(const struct results *list)

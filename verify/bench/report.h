@@ -10,7 +10,6 @@ struct result {
     int height, width;
     double flops, bytes;                /* per run */
     size_t arena, weights;              /* bytes; 0 without a plan */
-    enum yardstick_kind yardstick;
     struct measurement m;
 };
 

@@ -1,9 +1,8 @@
 #include "served.h"
 
-#include "measure.h"
-
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,8 @@ bool serve(const struct subject_spec *spec, struct error *e)
 {
     char label[160], line[64];
     struct subject *s = subject_new(spec, e);
-    const int together = s ? runs_for(s, 2e-3, e) : 0;
+    struct yardsticks *y = s ? yardsticks_new(spec->isa, spec->threads) : NULL;
+    const int together = y ? runs_for(s, 2e-3, e) : 0;
     bool ok = together > 0;
     if (ok) {
         subject_label(s, label, sizeof label);
@@ -27,14 +27,28 @@ bool serve(const struct subject_spec *spec, struct error *e)
         const int runs = atoi(line);
         for (int i = 0; ok && i < runs; i++)
             ok = subject_run(s, e);
-        printf("%.9f\n", bench_now() - before);
+        printf("%.9f\n", runs > 0 ? bench_now() - before : yardstick_run(y, -runs));
         fflush(stdout);
     }
+    yardsticks_free(y);
     subject_free(s);
     return ok;
 }
 
 /* --- the other end -------------------------------------------------------------------------- */
+
+int server_cpu(const struct subject_spec *spec)
+{
+    return spec->threads == 1 ? sched_getcpu() : -1;
+}
+
+static void stay_on(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
 
 static void exec_server(const char *program, const struct subject_spec *s, int in, int out)
 {
@@ -70,7 +84,7 @@ void server_stop(struct server *s)
 }
 
 bool server_start(struct server *s, const char *program, const struct subject_spec *spec,
-                  struct error *e)
+                  int cpu, struct error *e)
 {
     int down[2], up[2];
     char line[256];
@@ -84,6 +98,8 @@ bool server_start(struct server *s, const char *program, const struct subject_sp
     if (s->pid == 0) {
         close(down[1]);
         close(up[0]);
+        if (cpu >= 0)
+            stay_on(cpu);
         exec_server(program, spec, down[0], up[1]);
     }
     close(down[0]);
@@ -98,13 +114,23 @@ bool server_start(struct server *s, const char *program, const struct subject_sp
                                    "bench --serve", program, spec->name);
 }
 
-double server_ask(struct server *s, int runs, struct error *e)
+static double ask(struct server *s, int runs, struct error *e)
 {
     char line[64];
     double seconds = 0;
     if (fprintf(s->to, "%d\n", runs) > 0 && !fflush(s->to) && fgets(line, sizeof line, s->from)
-        && (seconds = atof(line)) > 0)
-        return seconds / runs;
+        && (seconds = atof(line)) >= 0)
+        return seconds;
     fail(e, EXIT_INCONCLUSIVE, "%s: the process that runs it died", s->label);
     return -1;
+}
+
+double server_ask(struct server *s, int runs, struct error *e)
+{
+    return ask(s, runs, e) / runs;
+}
+
+double server_yardstick(struct server *s, enum yardstick_kind kind, struct error *e)
+{
+    return ask(s, -(int)kind, e);
 }

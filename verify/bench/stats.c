@@ -92,6 +92,51 @@ struct mann_whitney mann_whitney(const double *a, int na, const double *b, int n
     return m;
 }
 
+/* --- Wilcoxon ------------------------------------------------------------------------------- */
+
+enum { MOST_PAIRS = 64 };
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = fabs(*(const double *)a), y = fabs(*(const double *)b);
+    return (x > y) - (x < y);
+}
+
+/* P(W <= w) over all signs; ranks are doubled, so that those of ties are whole. */
+static double signs_below(const int *rank, int count, int w)
+{
+    double ways[MOST_PAIRS * (MOST_PAIRS + 1) + 1] = {1}, below = 0;
+    int most = 0;
+    for (int i = 0; i < count; i++) {
+        most += rank[i];
+        for (int k = most; k >= rank[i]; k--)
+            ways[k] += ways[k - rank[i]];
+    }
+    for (int k = 0; k <= w; k++)
+        below += ways[k];
+    return below / exp2(count);
+}
+
+double wilcoxon(const double *a, const double *b, int count)
+{
+    double d[MOST_PAIRS];
+    int rank[MOST_PAIRS], n = 0, up = 0, down = 0;
+    for (int i = 0; i < count && n < MOST_PAIRS; i++)
+        if (a[i] != b[i])
+            d[n++] = log(b[i] / a[i]);
+    qsort(d, (size_t)n, sizeof *d, by_size);
+    for (int i = 0, k; i < n; i = k) {
+        for (k = i + 1; k < n && fabs(d[k]) == fabs(d[i]); k++)
+            ;
+        for (int j = i; j < k; j++) {
+            rank[j] = i + 1 + k;
+            *(d[j] > 0 ? &up : &down) += rank[j];
+        }
+    }
+    const double p = n ? 2 * signs_below(rank, n, up < down ? up : down) : 1;
+    return p < 1 ? p : 1;
+}
+
 /* --- bootstrap ---------------------------------------------------------------------------- */
 
 enum { RESAMPLES = 4000 };

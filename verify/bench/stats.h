@@ -17,6 +17,12 @@ struct mann_whitney {
 };
 struct mann_whitney mann_whitney(const double *a, int na, const double *b, int nb);
 
+/* Wilcoxon's signed-rank test of pairs (Biometrics Bull. 1, 1945): two-sided p of b[i] / a[i]
+ * against a distribution symmetric around 1 (of logarithms). Exact, also with ties; equal
+ * pairs are left out. At least 2^(1 - count); pairs after the 64th
+ * are left out. */
+double wilcoxon(const double *a, const double *b, int count);
+
 /* Percentile bootstrap (Efron 1979) of the effect of b over a, 4000 resamples.
  * Paired (na = nb): the median of b[i] / a[i]; otherwise median(b) / median(a). */
 struct effect {

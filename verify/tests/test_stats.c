@@ -54,6 +54,23 @@ static void mann_whitney_is_scipys(void **state)
     near(mann_whitney(a, 9, a, 9).p, 1, 0);
 }
 
+/* The first of scipy.stats.wilcoxon(log(b / a)); the others counted by hand over all signs. */
+static void wilcoxon_is_scipys(void **state)
+{
+    const double a[] = {1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30},
+                 b[] = {0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06001, 3.14, 1.2901},
+                 one[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                 up[] = {1.01, 1.02, 1.03, 1.04, 1.05, 1.06, 1.07, 1.08, 1.09, 1.10, 1.11, 1.12};
+    (void)state;
+    near(wilcoxon(a, b, 9), 0.0546875, 1e-15);
+    near(wilcoxon(b, a, 9), 0.0546875, 1e-15);
+    near(wilcoxon(one, up, 12), exp2(-11), 1e-18);
+    near(wilcoxon(one, (double[]){2, 2, 2, 0.5}, 4), 10.0 / 16, 1e-15);     /* all tied */
+    near(wilcoxon(one, (double[]){1, 1, 2, 4, 8}, 5), 2.0 / 8, 1e-15);      /* two equal */
+    near(wilcoxon(one, one, 9), 1, 0);
+    near(wilcoxon(one, one, 0), 1, 0);
+}
+
 /* About log-normal around `scale`, spread 2 %. */
 static double noisy(double scale)
 {
@@ -114,8 +131,8 @@ static enum verdict verdict_of(double scale, double drift, bool paired)
     assert_non_null(g);
     g->paired = paired;
     for (int i = 0; i < 10; i++) {
-        g->base[g->base_rounds++] = noisy(1 + drift * i);
-        g->head[g->head_rounds++] = noisy(scale * (1 + drift * i));
+        g->view[0].base[g->base_rounds++] = noisy(1 + drift * i);
+        g->view[0].head[g->head_rounds++] = noisy(scale * (1 + drift * i));
     }
     gates_judge(&list, 0.03);
     const enum verdict v = list.item[0].verdict;
@@ -139,6 +156,40 @@ static void verdicts_are_right(void **state)
     assert_true(noise > 0);
 }
 
+/* Head over base in terms of two yardsticks. */
+static enum verdict verdict_of_views(double first, double second)
+{
+    struct gates list = {0};
+    struct gate *g = gates_add(&list);
+    assert_non_null(g);
+    g->views = 2;
+    g->base_rounds = g->head_rounds = 10;
+    for (int i = 0; i < 10; i++) {
+        g->view[0].base[i] = noisy(1);
+        g->view[1].base[i] = noisy(1);
+        g->view[0].head[i] = noisy(first);
+        g->view[1].head[i] = noisy(second);
+    }
+    gates_judge(&list, 0.03);
+    assert_true(g->effect.low <= g->effect.ratio && g->effect.ratio <= g->effect.high);
+    near(g->effect.ratio, fabs(log(first)) < fabs(log(second)) ? first : second, 0.04);
+    const enum verdict v = g->verdict;
+    gates_free(&list);
+    return v;
+}
+
+/* A neighbour slows the case by 30 % more than one yardstick, by 15 % less than the other. */
+static void views_must_agree(void **state)
+{
+    (void)state;
+    srand(5);
+    assert_int_equal(verdict_of_views(1.3, 0.85), VERDICT_INCONCLUSIVE);
+    assert_int_equal(verdict_of_views(0.85, 1.3), VERDICT_INCONCLUSIVE);
+    assert_int_equal(verdict_of_views(1.3, 1), VERDICT_INCONCLUSIVE);
+    assert_int_equal(verdict_of_views(1.3, 1.15), VERDICT_SLOWER);
+    assert_int_equal(verdict_of_views(0.85, 0.75), VERDICT_FASTER);
+}
+
 static void exit_codes(void **state)
 {
     struct gates list = {0};
@@ -159,8 +210,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(medians),          cmocka_unit_test(mann_whitney_is_scipys),
+        cmocka_unit_test(wilcoxon_is_scipys),
         cmocka_unit_test(bootstrap_covers), cmocka_unit_test(bootstrap_scales),
-        cmocka_unit_test(verdicts_are_right), cmocka_unit_test(exit_codes),
+        cmocka_unit_test(verdicts_are_right), cmocka_unit_test(views_must_agree),
+        cmocka_unit_test(exit_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
