@@ -74,6 +74,9 @@ bool fashion_mnist_read(struct image_set *s, const char *directory, bool train, 
     snprintf(labels, sizeof labels, "%s/%s-labels-idx1-ubyte.gz", where, half);
     if (!(s->pixel = idx_read(images, 3, dim, e)))
         return false;
+    if (dim[1] > MOST_SIDE || dim[2] > MOST_SIDE)
+        return fail(e, EXIT_BAD_FILE, "%s: images of %lld x %lld, expected at most %d a side", images,
+                    (long long)dim[1], (long long)dim[2], MOST_SIDE);
     unsigned char *label = idx_read(labels, 1, &count, e);
     *s = (struct image_set){
         .pixel = s->pixel, .count = dim[0], .channels = 1, .height = (int)dim[1],

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST_SIDE = 4096 };
-
 static int find_one(const struct tensor_file *f, const char *const *name)
 {
     int index = -1;

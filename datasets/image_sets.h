@@ -4,6 +4,8 @@
 
 #include "images.h"
 
+enum { MOST_SIDE = 4096 };           /* of an image, and of what it is scaled to */
+
 bool fashion_mnist_read(struct image_set *s, const char *directory, bool train, struct error *e);
 bool cifar10_read(struct image_set *s, const char *directory, bool train, struct error *e);
 bool pack_open(struct image_set *s, const char *path, struct error *e);

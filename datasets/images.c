@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SIZE = 4096 };           /* what a view may scale to */
-
 static bool open_set(struct image_set *s, const char *what, const char *directory, bool train,
                      struct error *e)
 {
@@ -52,19 +50,23 @@ bool images_get(const struct image_set *s, int64_t index, unsigned char *out, st
     return true;
 }
 
-/* What a crop and a flip do to one plane: the value at (y, x), or 0 outside. */
+/* What a crop and a flip do to one plane: zeros come from outside. */
 struct moved {
     const unsigned char *plane;
     int height, width, dy, dx;
     bool flip;
 };
 
-static float moved_at(const struct moved *m, int y, int x)
+/* Line y of it, as wide as the plane. */
+static void moved_line(const struct moved *m, int y, float *line)
 {
-    const int from_y = y + m->dy, from_x = (m->flip ? m->width - 1 - x : x) + m->dx;
-    if (from_y < 0 || from_x < 0 || from_y >= m->height || from_x >= m->width)
-        return 0;
-    return m->plane[from_y * m->width + from_x];
+    const int from_y = y + m->dy;
+    const bool inside = from_y >= 0 && from_y < m->height;
+    const unsigned char *pixel = m->plane + (inside ? from_y * m->width : 0);
+    for (int x = 0; x < m->width; x++) {
+        const int from_x = (m->flip ? m->width - 1 - x : x) + m->dx;
+        line[x] = inside && from_x >= 0 && from_x < m->width ? pixel[from_x] : 0;
+    }
 }
 
 /* Position i of `to` in a line of `from` values, half-pixel centres, as
@@ -81,16 +83,18 @@ static float source(int i, int from, int to, int *first, int *second)
 /* One plane scaled to size x size. */
 static void scale_plane(const struct moved *m, int size, float *out)
 {
-    int x0[MOST_SIZE], x1[MOST_SIZE];
-    float fx[MOST_SIZE];
+    int x0[MOST_SIDE], x1[MOST_SIDE];
+    float fx[MOST_SIDE], upper[MOST_SIDE], lower[MOST_SIDE];
     for (int x = 0; x < size; x++)
         fx[x] = source(x, m->width, size, &x0[x], &x1[x]);
     for (int y = 0; y < size; y++) {
         int y0, y1;
         const float fy = source(y, m->height, size, &y0, &y1);
+        moved_line(m, y0, upper);
+        moved_line(m, y1, lower);
         for (int x = 0; x < size; x++)
-            *out++ = (1 - fy) * ((1 - fx[x]) * moved_at(m, y0, x0[x]) + fx[x] * moved_at(m, y0, x1[x]))
-                   + fy * ((1 - fx[x]) * moved_at(m, y1, x0[x]) + fx[x] * moved_at(m, y1, x1[x]));
+            *out++ = (1 - fy) * ((1 - fx[x]) * upper[x0[x]] + fx[x] * upper[x1[x]])
+                   + fy * ((1 - fx[x]) * lower[x0[x]] + fx[x] * lower[x1[x]]);
     }
 }
 
@@ -113,9 +117,10 @@ void image_view(const struct image_set *s, const struct view *v, const unsigned 
         float *plane = out + c * area;
         if (v->size)
             scale_plane(&m, v->size, plane);
-        for (int i = 0; i < area; i++) {
-            const float value = v->size ? plane[i] : moved_at(&m, i / width, i % width);
-            plane[i] = (value / 255 - s->mean[c]) / s->deviation[c];
-        }
+        else
+            for (int y = 0; y < height; y++)
+                moved_line(&m, y, plane + y * width);
+        for (int i = 0; i < area; i++)
+            plane[i] = (plane[i] / 255 - s->mean[c]) / s->deviation[c];
     }
 }

@@ -9,14 +9,14 @@
 #include <string.h>
 
 /* Runs the statement for each thread with its `part` of `count`. */
-#define SHARED(t, count, statement) \
+#define SHARED(t, count, ...) \
     do { \
         _Pragma("omp parallel num_threads((t)->threads)") \
         { \
             const int thread = omp_get_thread_num(); \
             const struct share part = share_of(count, thread, omp_get_num_threads()); \
             (void)thread; \
-            statement; \
+            __VA_ARGS__; \
         } \
     } while (0)
 
@@ -221,33 +221,42 @@ static void windows(const struct trainer *t, const struct conv *c, int64_t image
     });
 }
 
-/* What input pixel (y, x) receives from the windows that contain it. */
-static void collect(const struct trainer *t, const struct conv *c, const float *rows, int y, int x,
-                    float *d_pixel)
+/* pieces: one line of each window of an output line, every k floats; d_line: where they lie. */
+static void add_windows(const struct trainer *t, const struct conv *c, const float *pieces,
+                        float *d_line)
 {
-    for (int ky = 0; ky < c->y.kernel; ky++) {
-        const int sy = y + c->y.pad - ky * c->y.dilation;
-        if (sy < 0 || sy % c->y.stride || sy / c->y.stride >= c->out_height)
+    for (int ox = 0; ox < c->out_width; ox++, pieces += c->k) {
+        const int x0 = ox * c->x.stride - c->x.pad;
+        if (c->x.dilation == 1 && x0 >= 0 && x0 + c->x.kernel <= c->width) {
+            t->kernels->add_to(c->x.kernel * c->channels, pieces, d_line + x0 * c->channels);
             continue;
+        }
         for (int kx = 0; kx < c->x.kernel; kx++) {
-            const int sx = x + c->x.pad - kx * c->x.dilation;
-            if (sx < 0 || sx % c->x.stride || sx / c->x.stride >= c->out_width)
-                continue;
-            const int64_t r = (int64_t)(sy / c->y.stride) * c->out_width + sx / c->x.stride;
-            t->kernels->add_to(c->channels,
-                               rows + r * c->k + (ky * c->x.kernel + kx) * c->channels, d_pixel);
+            const int x = x0 + kx * c->x.dilation;
+            if (x >= 0 && x < c->width)
+                t->kernels->add_to(c->channels, pieces + kx * c->channels,
+                                   d_line + x * c->channels);
         }
     }
 }
 
+/* Every line of the input receives from the windows that contain it. */
 static void windows_backward(const struct trainer *t, const struct conv *c, int64_t images,
                              const float *rows, float *d_input)
 {
-    const int64_t pixels = (int64_t)c->height * c->width;
-    SHARED(t, images * pixels, {
-        for (int64_t i = part.first; i < part.last; i++)
-            collect(t, c, rows + i / pixels * c->pixels * c->k, (int)(i % pixels / c->width),
-                    (int)(i % c->width), d_input + i * c->channels);
+    SHARED(t, images * c->height, {
+        for (int64_t i = part.first; i < part.last; i++) {
+            const int y = (int)(i % c->height) + c->y.pad;
+            for (int ky = 0; ky < c->y.kernel; ky++) {
+                const int sy = y - ky * c->y.dilation;
+                const int64_t oy = sy / c->y.stride;
+                if (sy >= 0 && sy % c->y.stride == 0 && oy < c->out_height)
+                    add_windows(t, c,
+                                rows + (i / c->height * c->pixels + oy * c->out_width) * c->k
+                                    + ky * c->x.kernel * c->channels,
+                                d_input + i * c->width * c->channels);
+            }
+        }
     });
 }
 
@@ -372,18 +381,12 @@ const struct fast_op dwconv2d_fast = {dwconv_forward, dwconv_backward, dwconv_sc
 
 /* --- row-wise ops ------------------------------------------------------------------------ */
 
-/* Short rows are mostly sums across a vector, which the narrower have less of. */
-static const struct kernels *norm_kernels(const struct trainer *t, int channels)
-{
-    return channels <= 64 ? t->narrow : t->kernels;
-}
-
 static void norm_forward(const struct trainer *t, const struct node *n,
                          const struct ref32_op_args *a, float *y)
 {
     const int c = (int)shape_last(&n->shape);
     SHARED(t, shape_rows(&n->shape),
-           norm_kernels(t, c)->layer_norm((int)(part.last - part.first), c, (float)n->attr.eps,
+           narrow_or(t, c)->layer_norm((int)(part.last - part.first), c, (float)n->attr.eps,
                                   a->in[0] + part.first * c, c, a->param[0], a->param[1], false,
                                   NULL, 0, y + part.first * c, c));
 }
@@ -395,7 +398,7 @@ static void norm_backward(const struct trainer *t, const struct node *n,
     float *d_weight = t->scratch, *d_bias = d_weight + (size_t)t->threads * c;
     memset(t->scratch, 0, 2 * (size_t)t->threads * c * sizeof(float));
     SHARED(t, shape_rows(&n->shape),
-           norm_kernels(t, c)->layer_norm_backward((int)(part.last - part.first), c, (float)n->attr.eps,
+           narrow_or(t, c)->layer_norm_backward((int)(part.last - part.first), c, (float)n->attr.eps,
                                            a->in[0] + part.first * c, a->param[0],
                                            d_y + part.first * c, a->d_in[0] + part.first * c,
                                            d_weight + (size_t)thread * c,

@@ -1,20 +1,7 @@
 /* Gradients of the kernels in rows.c and dwconv.c. Every one adds to what it is given. */
-#include "../simd.h"
+#include "rows.h"
 
 #include "../kernels.h"
-
-INLINE vf load_at(const float *x, int c, int channels)
-{
-    return channels - c >= LANES ? vload(x + c) : vload_part(x + c, channels - c);
-}
-
-INLINE void add_at(float *y, int c, int channels, vf v)
-{
-    if (channels - c >= LANES)
-        vstore(y + c, vload(y + c) + v);
-    else
-        vstore_part(y + c, vload_part(y + c, channels - c) + v, channels - c);
-}
 
 void K(add_to)(int64_t count, const float *x, float *y)
 {
@@ -62,49 +49,70 @@ void K(softmax_backward)(int64_t rows, int points, const float *y, const float *
     }
 }
 
-/* The moments of a row as norm_row computes them. */
-INLINE void moments(int channels, float eps, const float *x, float *mean, float *inverse)
+/* See ref/layer_norm.c for the formula. */
+INLINE void norm_rows_backward(const int rows, const int channels, float eps, const float *x,
+                               const float *weight, const float *d_y, float *d_x, float *d_weight,
+                               float *d_bias)
 {
-    vf sum = {0}, squares = {0};
-    const int whole = channels / LANES * LANES;
-    for (int c = 0; c < channels; c += LANES)
-        sum += load_at(x, c, channels);
-    *mean = vsum(sum) / (float)channels;
-    for (int c = 0; c < whole; c += LANES) {
-        const vf d = vload(x + c) - *mean;
-        squares += d * d;
+    float mean[NORM_ROWS], inverse[NORM_ROWS], mean_d[NORM_ROWS], mean_dh[NORM_ROWS];
+    vf sum_d[NORM_ROWS] = {{0}}, sum_dh[NORM_ROWS] = {{0}};
+    moments(rows, channels, eps, x, (size_t)channels, mean, inverse);
+    for (int c = 0; c < channels; c += LANES) {
+        const vf w = load_at(weight, c, channels);
+        vf sum_w = {0}, sum_b = {0};
+        for (int r = 0; r < rows; r++) {
+            const size_t at = (size_t)r * channels;
+            const vf d = load_at(d_y + at, c, channels);
+            const vf h = (load_at(x + at, c, channels) - mean[r]) * inverse[r], dw = d * w;
+            sum_d[r] += dw;
+            sum_dh[r] += dw * h;
+            sum_w += d * h;
+            sum_b += d;
+        }
+        add_at(d_weight, c, channels, sum_w);
+        add_at(d_bias, c, channels, sum_b);
     }
-    float variance = vsum(squares);
-    for (int c = whole; c < channels; c++)
-        variance += (x[c] - *mean) * (x[c] - *mean);
-    *inverse = 1.0f / sqrtf(variance / (float)channels + eps);
+    vsum4(sum_d[0], sum_d[1], sum_d[2], sum_d[3], mean_d);
+    vsum4(sum_dh[0], sum_dh[1], sum_dh[2], sum_dh[3], mean_dh);
+    for (int r = 0; r < NORM_ROWS; r++) {
+        mean_d[r] /= (float)channels;
+        mean_dh[r] /= (float)channels;
+    }
+    for (int c = 0; c < channels; c += LANES) {
+        const vf w = load_at(weight, c, channels);
+        for (int r = 0; r < rows; r++) {
+            const size_t at = (size_t)r * channels;
+            const vf h = (load_at(x + at, c, channels) - mean[r]) * inverse[r];
+            /* rounded as in the mean: a single channel's gradient is zero, not noise */
+            const vf dw = vrounded(load_at(d_y + at, c, channels) * w);
+            add_at(d_x + at, c, channels,
+                   (dw - mean_d[r] - h * mean_dh[r])
+                       * inverse[r]);
+        }
+    }
 }
 
-/* See ref/layer_norm.c for the formula. */
+INLINE void norm_all_backward(int rows, const int channels, float eps, const float *x,
+                              const float *weight, const float *d_y, float *d_x, float *d_weight,
+                              float *d_bias)
+{
+    const size_t step = (size_t)NORM_ROWS * channels;
+    for (; rows >= NORM_ROWS; rows -= NORM_ROWS, x += step, d_y += step, d_x += step)
+        norm_rows_backward(NORM_ROWS, channels, eps, x, weight, d_y, d_x, d_weight, d_bias);
+    for (; rows > 0; rows--, x += channels, d_y += channels, d_x += channels)
+        norm_rows_backward(1, channels, eps, x, weight, d_y, d_x, d_weight, d_bias);
+}
+
 void K(layer_norm_backward)(int rows, int channels, float eps, const float *x,
                             const float *weight, const float *d_y, float *d_x, float *d_weight,
                             float *d_bias)
 {
-    for (int r = 0; r < rows; r++, x += channels, d_y += channels, d_x += channels) {
-        float mean, inverse;
-        vf sum_d = {0}, sum_dh = {0};
-        moments(channels, eps, x, &mean, &inverse);
-        for (int c = 0; c < channels; c += LANES) {
-            const vf d = load_at(d_y, c, channels), h = (load_at(x, c, channels) - mean) * inverse;
-            const vf dw = d * load_at(weight, c, channels);
-            sum_d += dw;
-            sum_dh += dw * h;
-            add_at(d_weight, c, channels, d * h);
-            add_at(d_bias, c, channels, d);
-        }
-        const float mean_d = vsum(sum_d) / (float)channels, mean_dh = vsum(sum_dh) / (float)channels;
-        for (int c = 0; c < channels; c += LANES) {
-            const vf h = (load_at(x, c, channels) - mean) * inverse;
-            /* rounded as in the mean: a single channel's gradient is zero, not noise */
-            const vf dw = vrounded(load_at(d_y, c, channels) * load_at(weight, c, channels));
-            add_at(d_x, c, channels, (dw - mean_d - h * mean_dh) * inverse);
-        }
-    }
+    if (channels == LANES)
+        norm_all_backward(rows, LANES, eps, x, weight, d_y, d_x, d_weight, d_bias);
+    else if (channels == 2 * LANES)
+        norm_all_backward(rows, 2 * LANES, eps, x, weight, d_y, d_x, d_weight, d_bias);
+    else
+        norm_all_backward(rows, channels, eps, x, weight, d_y, d_x, d_weight, d_bias);
 }
 
 void K(column_sums)(int64_t rows, int channels, const float *x, float *sums)

@@ -68,37 +68,141 @@ INLINE void point(const struct place *at, const float *v, float *d_v, size_t pix
         *d_m += hy * (hx * dot[0] + lx * dot[1]) + ly * (hx * dot[2] + lx * dot[3]);
 }
 
-/* Positions are computed in the reference's order of operations: at integer positions the
+/* DCNv3: the places of up to so many points of a group are computed by vectors. */
+enum { POINTS = 16 };
+
+struct taps {                           /* some of the window's, the same for every pixel */
+    int first, count;
+    float x[POINTS], y[POINTS];         /* from the window's corner */
+};
+
+struct points {
+    float x[POINTS], y[POINTS];         /* in: offsets; out: fractions */
+    float w[4][POINTS];                 /* bilinear, times the modulation */
+    float dot[POINTS][4];               /* of the incoming gradient with the corners */
+    int32_t corner[POINTS];             /* as in struct place; -1: contributes nothing */
+};
+
+INLINE vf vfloor(vf v)
+{
+#if defined __AVX512F__
+    return (vf)_mm512_floor_ps((__m512)v);
+#elif defined __AVX2__
+    return (vf)_mm256_floor_ps((__m256)v);
+#else
+    for (int i = 0; i < LANES; i++)
+        v[i] = floorf(v[i]);
+    return v;
+#endif
+}
+
+/* px0, py0: the window's corner. Positions are computed in the reference's order of operations: at integer positions the
  * derivative jumps, and both must fall on the same side. */
+INLINE void find_points(const struct dcnv3_shape *s, float px0, float py0, const struct taps *taps,
+                        const float *mask, struct points *t)
+{
+    const int pixel = s->groups * s->group_channels, row = (s->width + 2) * pixel;
+    const float scale = (float)s->offset_scale;
+    for (int i = 0; i < POINTS; i += LANES) {
+        const vf px = px0 + (vload(taps->x + i) + vload(t->x + i)) * scale;
+        const vf py = py0 + (vload(taps->y + i) + vload(t->y + i)) * scale;
+        const vi inside = (px > -1) & (py > -1) & (px < (float)s->width) & (py < (float)s->height);
+        const vf x = vselect(inside, px, (vf){0}), y = vselect(inside, py, (vf){0});
+        const vf x0 = vfloor(x), y0 = vfloor(y), lx = x - x0, ly = y - y0;
+        const vf m = vload(mask + i), down = ly * m, up = (1 - ly) * m;
+        const vi corner = (__builtin_convertvector(y0, vi) + 1) * row
+                        + (__builtin_convertvector(x0, vi) + 1) * pixel;
+        vstore(t->x + i, lx);
+        vstore(t->y + i, ly);
+        vstore(t->w[0] + i, up * (1 - lx));
+        vstore(t->w[1] + i, up * lx);
+        vstore(t->w[2] + i, down * (1 - lx));
+        vstore(t->w[3] + i, down * lx);
+        vstore_int(t->corner + i, (corner & inside) | ~inside);
+    }
+}
+
+/* Adds what the dot products say of offsets and modulations. */
+INLINE void add_points(const struct points *t, int count, float scale, const float *mask,
+                       float *d_offset, float *d_mask)
+{
+    float d_x[POINTS], d_y[POINTS], d_m[POINTS];
+    for (int i = 0; i < POINTS; i++) {
+        const float *dot = t->dot[i], lx = t->x[i], ly = t->y[i], hx = 1 - lx, hy = 1 - ly;
+        d_x[i] = scale * mask[i] * (hy * (dot[1] - dot[0]) + ly * (dot[3] - dot[2]));
+        d_y[i] = scale * mask[i] * (hx * (dot[2] - dot[0]) + lx * (dot[3] - dot[1]));
+        d_m[i] = hy * (hx * dot[0] + lx * dot[1]) + ly * (hx * dot[2] + lx * dot[3]);
+    }
+    for (int i = 0; i < count; i++) {
+        if (t->corner[i] < 0)
+            continue;
+        d_offset[2 * i] += d_x[i];
+        d_offset[2 * i + 1] += d_y[i];
+        d_mask[i] += d_m[i];
+    }
+}
+
+INLINE struct taps taps_from(const struct dcnv3_shape *s, int first)
+{
+    const int points = dcnv3_points(s), middle = s->x.kernel / 2 * s->y.kernel + s->y.kernel / 2;
+    struct taps t = {first, points - first < POINTS ? points - first : POINTS, {0}, {0}};
+    for (int i = 0; i < t.count; i++) {
+        const int tap = first + i + (s->remove_center && first + i >= middle);
+        t.x[i] = (float)(tap / s->y.kernel * s->x.dilation);
+        t.y[i] = (float)(tap % s->y.kernel * s->y.dilation);
+    }
+    return t;
+}
+
+/* One group's `taps` at one pixel; px0, py0: the window's corner. */
+INLINE void some_points_backward(const struct dcnv3_shape *s, const int size,
+                                 const struct taps *taps, float px0, float py0, const float *frame,
+                                 const float *offset, const float *mask, const float *d_out,
+                                 float *d_frame, float *d_offset, float *d_mask, struct points *t)
+{
+    const size_t pixel = (size_t)s->groups * s->group_channels;
+    const size_t row = ((size_t)s->width + 2) * pixel;
+    float m[POINTS] = {0};
+    for (int i = 0; i < taps->count; i++) {
+        t->x[i] = offset[2 * i];
+        t->y[i] = offset[2 * i + 1];
+        m[i] = mask[i];
+    }
+    find_points(s, px0, py0, taps, m, t);
+    for (int i = 0; i < taps->count; i++) {
+        const int32_t at = t->corner[i];
+        const float w[4] = {t->w[0][i], t->w[1][i], t->w[2][i], t->w[3][i]};
+        if (at >= 0)
+            corners(frame + at, d_frame + at, pixel, row, size, d_out, w, t->dot[i]);
+    }
+    add_points(t, taps->count, (float)s->offset_scale, m, d_offset, d_mask);
+}
+
 INLINE void dcnv3_points_backward(const struct dcnv3_shape *s, const int size, int g0, int g1,
                                   const float *frame, const float *offset, const float *mask,
                                   const float *d_out, float *d_frame, float *d_offset,
                                   float *d_mask)
 {
     const int points = dcnv3_points(s), channels = s->groups * s->group_channels;
-    const int middle = s->x.kernel / 2 * s->y.kernel + s->y.kernel / 2;
     const int cx = (s->x.dilation * (s->x.kernel - 1)) >> 1;
     const int cy = (s->y.dilation * (s->y.kernel - 1)) >> 1;
     const float scale = (float)s->offset_scale;
-    const size_t row = (size_t)(s->width + 2) * channels;
-    struct place at;
-    for (int oy = 0; oy < s->out_height; oy++)
-        for (int ox = 0; ox < s->out_width; ox++) {
-            const size_t q = (size_t)oy * s->out_width + ox;
-            for (int g = g0; g < g1; g++)
-                for (int p = 0; p < points; p++) {
-                    const size_t k = (q * s->groups + g) * points + p;
-                    const int t = s->remove_center && p >= middle ? p + 1 : p;
-                    const float px = (float)(ox * s->x.stride - s->x.pad + cx) - (float)cx * scale
-                        + ((float)(t / s->y.kernel * s->x.dilation) + offset[2 * k]) * scale;
-                    const float py = (float)(oy * s->y.stride - s->y.pad + cy) - (float)cy * scale
-                        + ((float)(t % s->y.kernel * s->y.dilation) + offset[2 * k + 1]) * scale;
-                    if (find(py, px, s->height, s->width, channels, &at))
-                        point(&at, frame + g * size, d_frame + g * size, channels, row, size,
-                              d_out + q * channels + g * size, mask[k], scale,
-                              d_offset + 2 * k + 1, d_offset + 2 * k, d_mask + k);
+    struct points table = {.corner = {0}};
+    for (int first = 0; first < points; first += POINTS) {
+        const struct taps taps = taps_from(s, first);
+        for (int oy = 0; oy < s->out_height; oy++)
+            for (int ox = 0; ox < s->out_width; ox++) {
+                const size_t q = (size_t)oy * s->out_width + ox;
+                const float px0 = (float)(ox * s->x.stride - s->x.pad + cx) - (float)cx * scale;
+                const float py0 = (float)(oy * s->y.stride - s->y.pad + cy) - (float)cy * scale;
+                for (int g = g0; g < g1; g++) {
+                    const size_t k = (q * s->groups + g) * points + first;
+                    some_points_backward(s, size, &taps, px0, py0, frame + g * size,
+                                         offset + 2 * k, mask + k, d_out + q * channels + g * size,
+                                         d_frame + g * size, d_offset + 2 * k, d_mask + k, &table);
                 }
-        }
+            }
+    }
 }
 
 /* The usual numbers of channels per group as constants: no loop, and the incoming gradient

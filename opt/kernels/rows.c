@@ -1,49 +1,51 @@
 /* Kernels that walk rows of channels: normalisation, activations, means. */
-#include "../simd.h"
+#include "rows.h"
 
 #include "../kernels.h"
 
-/* Whole vectors by load and store, the last channels by a part. */
 #define FOR_VECTORS(c, channels) for (int c = 0; c < (channels); c += LANES)
-INLINE vf load_at(const float *x, int c, int channels)
-{
-    return channels - c >= LANES ? vload(x + c) : vload_part(x + c, channels - c);
-}
 
-INLINE void store_at(float *y, int c, int channels, vf v)
-{
-    if (channels - c >= LANES)
-        vstore(y + c, v);
-    else
-        vstore_part(y + c, v, channels - c);
-}
+/* What a norm does besides: see kernels.h. */
+struct norm {
+    const float *weight, *bias, *residual;
+    int ldx, ldr, ldy;
+    float eps;
+    bool gelu;
+};
 
-INLINE void norm_row(int channels, float eps, const float *x, const float *weight,
-                     const float *bias, bool gelu, const float *residual, float *y)
+INLINE void norm_rows(const int rows, const int channels, const struct norm *n, const float *x,
+                      const float *residual, float *y)
 {
-    vf sum = {0}, squares = {0};
-    const int whole = channels / LANES * LANES;
-    FOR_VECTORS(c, channels)
-        sum += load_at(x, c, channels);
-    const float mean = vsum(sum) / (float)channels;
-    FOR_VECTORS(c, whole) {
-        MCA_BEGIN("layer_norm, one vector of the variance");
-        vf d = vload(x + c) - mean;
-        squares += d * d;
-        MCA_END;
-    }
-    float variance = vsum(squares);
-    for (int c = whole; c < channels; c++)
-        variance += (x[c] - mean) * (x[c] - mean);
-    const float inverse = 1.0f / sqrtf(variance / (float)channels + eps);
+    float mean[NORM_ROWS], inverse[NORM_ROWS];
+    moments(rows, channels, n->eps, x, (size_t)n->ldx, mean, inverse);
     FOR_VECTORS(c, channels) {
-        vf v = (load_at(x, c, channels) - mean) * inverse;
-        v = v * load_at(weight, c, channels) + load_at(bias, c, channels);
-        if (gelu)
-            v = vgelu(v);
-        if (residual)
-            v += load_at(residual, c, channels);
-        store_at(y, c, channels, v);
+        const vf weight = load_at(n->weight, c, channels), bias = load_at(n->bias, c, channels);
+        for (int r = 0; r < rows; r++) {
+            vf v = (load_at(x + (size_t)r * n->ldx, c, channels) - mean[r]) * inverse[r];
+            v = v * weight + bias;
+            if (n->gelu)
+                v = vgelu(v);
+            if (residual)
+                v += load_at(residual + (size_t)r * n->ldr, c, channels);
+            store_at(y + (size_t)r * n->ldy, c, channels, v);
+        }
+    }
+}
+
+INLINE void norm_all(int rows, const int channels, const struct norm *n, const float *x, float *y)
+{
+    const float *residual = n->residual;
+    for (; rows >= NORM_ROWS; rows -= NORM_ROWS) {
+        norm_rows(NORM_ROWS, channels, n, x, residual, y);
+        x += (size_t)NORM_ROWS * n->ldx;
+        y += (size_t)NORM_ROWS * n->ldy;
+        residual = residual ? residual + (size_t)NORM_ROWS * n->ldr : NULL;
+    }
+    for (; rows > 0; rows--) {
+        norm_rows(1, channels, n, x, residual, y);
+        x += n->ldx;
+        y += n->ldy;
+        residual = residual ? residual + n->ldr : NULL;
     }
 }
 
@@ -51,9 +53,14 @@ void K(layer_norm)(int rows, int channels, float eps, const float *x, int ldx,
                    const float *weight, const float *bias, bool gelu, const float *residual,
                    int ldr, float *y, int ldy)
 {
-    for (int r = 0; r < rows; r++)
-        norm_row(channels, eps, x + (size_t)r * ldx, weight, bias, gelu,
-                 residual ? residual + (size_t)r * ldr : NULL, y + (size_t)r * ldy);
+    const struct norm n = {.weight = weight, .bias = bias, .residual = residual, .ldx = ldx,
+                           .ldr = ldr, .ldy = ldy, .eps = eps, .gelu = gelu};
+    if (channels == LANES)
+        norm_all(rows, LANES, &n, x, y);
+    else if (channels == 2 * LANES)
+        norm_all(rows, 2 * LANES, &n, x, y);
+    else
+        norm_all(rows, channels, &n, x, y);
 }
 
 void K(gelu)(int64_t count, const float *x, float *y)
