@@ -1,10 +1,12 @@
-/* Inside of the trainer: trainer.c walks the graph, train_rows.c has products,
- * convolutions and norms, train_dcn.c the deformable operators. */
+/* Inside of the trainer: trainer.c walks the graph, train_products.c has products
+ * and convolutions, train_rows.c norms and activations, train_dcn.c the deformable operators. */
 #ifndef OPT_TRAINER_INTERNAL_H
 #define OPT_TRAINER_INTERNAL_H
 
 #include "share.h"
 #include "trainer.h"
+
+#include <omp.h>
 
 struct trainer {
     const struct graph *graph;
@@ -22,6 +24,31 @@ struct trainer {
 static inline const struct kernels *narrow_or(const struct trainer *t, int size)
 {
     return (size + 7) / 8 % 2 ? t->narrow : t->kernels;
+}
+
+/* Runs the statement for each thread with its `part` of `count`. */
+#define SHARED(t, count, ...) \
+    do { \
+        _Pragma("omp parallel num_threads((t)->threads)") \
+        { \
+            const int thread = omp_get_thread_num(); \
+            const struct share part = share_of(count, thread, omp_get_num_threads()); \
+            (void)thread; \
+            __VA_ARGS__; \
+        } \
+    } while (0)
+
+/* Adds the threads' partial sums, `size` floats each, to `to`. */
+static inline void add_partial(const struct trainer *t, const float *partial, size_t size, float *to)
+{
+    for (int i = 0; i < t->threads; i++)
+        t->kernels->add_to((int64_t)size, partial + (size_t)i * size, to);
+}
+
+/* Floats for two sums over the rows of a node per thread. */
+static inline size_t row_scratch(const struct trainer *t, const struct node *n)
+{
+    return 2 * (size_t)t->threads * (size_t)shape_last(&n->shape);
 }
 
 /* How a node is run. Forward writes its output, backward adds to the d_ arrays. */
