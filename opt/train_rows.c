@@ -142,3 +142,24 @@ static void drop_path_backward(const struct trainer *t, const struct node *n,
 }
 
 const struct fast_op drop_path_fast = {drop_path_forward, drop_path_backward, NULL, NULL, true};
+
+/* --- channels last: the images, whose gradient is seldom wanted --------------------------------- */
+
+static void to_nhwc_forward(const struct trainer *t, const struct node *n,
+                            const struct ref32_op_args *a, float *y)
+{
+    const int64_t channels = shape_last(&n->shape), pixels = n->shape.dim[1] * n->shape.dim[2];
+    SHARED(t, n->shape.dim[0], {
+        const int64_t at = part.first * pixels * channels;
+        ref32_transpose((int)(part.last - part.first), channels, pixels, a->in[0] + at, y + at);
+    });
+}
+
+static void to_nhwc_backward(const struct trainer *t, const struct node *n,
+                             const struct ref32_op_args *a, const float *d_y)
+{
+    (void)t;
+    ref32_op_row(n->op)->backward(n, a, d_y);
+}
+
+const struct fast_op to_nhwc_fast = {to_nhwc_forward, to_nhwc_backward, NULL, NULL, true};

@@ -15,6 +15,7 @@ static const struct fast_op *fast_op_of(const struct node *n)
         [OP_layer_norm] = &layer_norm_fast, [OP_gelu] = &gelu_fast, [OP_softmax] = &softmax_fast,
         [OP_add] = &add_fast, [OP_layer_scale] = &layer_scale_fast, [OP_dcnv2] = &dcnv2_fast,
         [OP_dcnv3] = &dcnv3_fast, [OP_drop_path] = &drop_path_fast,
+        [OP_to_nhwc] = &to_nhwc_fast,
     };
     const struct fast_op *op = table[n->op];
     return op && (!op->fits || op->fits(n)) ? op : NULL;
@@ -100,7 +101,9 @@ void trainer_forward(struct trainer *t)
 static void zero_value(struct trainer *t, const struct node *n)
 {
     if (!t->zeroed[n->id])
-        memset(t->run->d_value[n->id], 0, (size_t)shape_count(&n->shape) * sizeof(float));
+        SHARED(t, shape_count(&n->shape),
+               memset(t->run->d_value[n->id] + part.first, 0,
+                      (size_t)(part.last - part.first) * sizeof(float)));
     t->zeroed[n->id] = true;
 }
 

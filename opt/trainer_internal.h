@@ -63,7 +63,6 @@ struct fast_op {
 };
 
 extern const struct fast_op linear_fast, conv2d_fast, dwconv2d_fast, layer_norm_fast, gelu_fast,
-    softmax_fast, add_fast, layer_scale_fast, dcnv2_fast, dcnv3_fast,
-    drop_path_fast;
+    softmax_fast, add_fast, layer_scale_fast, dcnv2_fast, dcnv3_fast, drop_path_fast, to_nhwc_fast;
 
 #endif

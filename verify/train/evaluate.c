@@ -14,7 +14,7 @@ struct model {
     struct graph *graph;
     struct plan *plan;
     struct ref32_run *run;
-    float *logits;
+    float *input, *logits;
     int batch;
 };
 
@@ -23,6 +23,7 @@ static void model_free(struct model *m)
     plan_free(m->plan);
     ref32_run_free(m->run);
     graph_free(m->graph);
+    free(m->input);
     free(m->logits);
 }
 
@@ -37,6 +38,7 @@ static bool model_new(struct model *m, const struct internimage_config *config,
                                  o->size ? o->size : images->width, e);
     if (!m->graph)
         return false;
+    m->input = calloc((size_t)shape_count(&m->graph->node[0]->shape), sizeof *m->input);
     m->logits = malloc((size_t)m->batch * c.num_classes * sizeof *m->logits);
     if (o->engine == ENGINE_OPT)
         m->plan = plan_new(m->graph, weights, (struct plan_options){.threads = o->threads}, e);
@@ -45,11 +47,12 @@ static bool model_new(struct model *m, const struct internimage_config *config,
     for (int i = 0; m->run && i < m->graph->params; i++)
         memcpy(m->run->param[i], weights[i],
                (size_t)shape_count(&m->graph->param[i].shape) * sizeof(float));
-    return (m->logits && (m->plan || m->run)) || fail(e, EXIT_USAGE, "out of memory");
+    return (m->input && m->logits && (m->plan || m->run)) || fail(e, EXIT_USAGE, "out of memory");
 }
 
-static void model_run(struct model *m, const float *input)
+static void model_run(struct model *m)
 {
+    const float *input = m->input;
     const struct node *last = m->graph->node[m->graph->nodes - 1];
     if (m->plan) {
         plan_run(m->plan, &input, m->logits);
@@ -95,10 +98,10 @@ static bool run_all(struct model *m, struct loader *loader, const struct evaluat
     struct progress p = progress_start("testing", count, o->progress);
     for (int64_t at = 0; at < count; at += m->batch) {
         const int some = (int)(count - at < m->batch ? count - at : m->batch);
-        if (!loader_fill(loader, at, some, e))
+        if (!loader_fill(loader, at, some, m->input, e))
             return false;
         const double start = bench_now();
-        model_run(m, loader->input);
+        model_run(m);
         out->seconds += bench_now() - start;
         for (int i = 0; i < some; i++) {
             int32_t best[5];

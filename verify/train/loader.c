@@ -23,9 +23,8 @@ bool loader_new(struct loader *l, const struct image_set *images, const struct v
     *l = (struct loader){.images = images, .view = *view, .batch = batch, .count = images->count,
                          .threads = threads > 0 ? threads : omp_get_max_threads()};
     l->pixel = malloc((size_t)batch * pixels_of(images));
-    l->input = calloc((size_t)batch * inputs_of(l), sizeof *l->input);
     l->label = calloc((size_t)batch, sizeof *l->label);
-    return (l->pixel && l->input && l->label)
+    return (l->pixel && l->label)
         || fail(e, EXIT_USAGE, "out of memory for a batch of %d images", batch);
 }
 
@@ -33,7 +32,6 @@ void loader_free(struct loader *l)
 {
     free(l->order);
     free(l->pixel);
-    free(l->input);
     free(l->label);
 }
 
@@ -60,7 +58,7 @@ bool loader_shuffle(struct loader *l, int64_t count, uint64_t seed, uint64_t epo
     return true;
 }
 
-bool loader_fill(struct loader *l, int64_t first, int count, struct error *e)
+bool loader_fill(struct loader *l, int64_t first, int count, float *input, struct error *e)
 {
     const struct image_set *s = l->images;
     const size_t pixels = pixels_of(s), inputs = inputs_of(l);
@@ -75,7 +73,7 @@ bool loader_fill(struct loader *l, int64_t first, int count, struct error *e)
     for (int i = 0; i < count; i++) {
         const uint64_t at = l->epoch * (uint64_t)l->count + (uint64_t)(first + i);
         image_view(s, l->order ? &l->view : &plain, l->pixel + (size_t)i * pixels,
-                   seeded_hash("view", at, l->seed), l->input + (size_t)i * inputs);
+                   seeded_hash("view", at, l->seed), input + (size_t)i * inputs);
     }
     return true;
 }

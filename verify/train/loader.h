@@ -12,7 +12,6 @@ struct loader {
     int64_t *order, count;              /* NULL: as in the file */
     uint64_t seed, epoch;
     unsigned char *pixel;               /* [batch] images */
-    float *input;                       /* [batch, 3, height, width] */
     int32_t *label;                     /* [batch] */
 };
 
@@ -24,7 +23,8 @@ void loader_free(struct loader *l);
 bool loader_shuffle(struct loader *l, int64_t count, uint64_t seed, uint64_t epoch,
                     struct error *e);
 
-/* Images at positions [first, first + count), count <= batch, into input and label. */
-bool loader_fill(struct loader *l, int64_t first, int count, struct error *e);
+/* Images at positions [first, first + count), count <= batch, into label and
+ * input [batch, 3, height, width]. */
+bool loader_fill(struct loader *l, int64_t first, int count, float *input, struct error *e);
 
 #endif

@@ -98,14 +98,12 @@ static bool save(struct training *t, bool now, struct error *e)
 static bool one_step(struct training *t, struct error *e)
 {
     struct learner *l = t->learner;
-    const struct node *input = l->graph->node[0];
     const int64_t at = l->step % t->per_epoch * t->o->batch;
     const double start = bench_now();
     double loss;
     int correct;
-    if (!loader_fill(&t->loader, at, t->o->batch, e))
+    if (!loader_fill(&t->loader, at, t->o->batch, learner_input(l), e))
         return false;
-    memcpy(learner_input(l), t->loader.input, (size_t)shape_count(&input->shape) * sizeof(float));
     if (!learner_step(l, t->loader.label, schedule_lr(&t->schedule, l->step), &loss, &correct, e))
         return false;
     const double spent = bench_now() - start;
