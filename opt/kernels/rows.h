@@ -41,7 +41,7 @@ INLINE void moments(int rows, int channels, float eps, const float *x, size_t ld
     for (int r = 0; r < NORM_ROWS; r++)
         mean[r] /= (float)channels;
     for (int c = 0; c < whole; c += LANES) {
-        MCA_BEGIN("layer_norm, one vector of the variance of four rows");
+        MCA_BEGIN("layer_norm, variance, a vector of four rows");
         for (int r = 0; r < rows; r++) {
             const vf d = vload(x + r * ldx + c) - mean[r];
             v[r] += d * d;
