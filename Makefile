@@ -4,7 +4,7 @@
 #   make check         install what is missing, build, run every test
 #   make help          everything else
 #
-# Variables: CC=gcc|clang   SAN=address,undefined   BUILD=dir   FILTER=text   V=1
+# Variables: CC=gcc|clang   SAN=address,undefined   BUILD=dir   FILTER=text   JUNIT=dir   V=1
 
 CC      ?= cc
 PYTHON  ?= python3
@@ -209,9 +209,15 @@ tables: $(PROGRAM)
 check: deps
 	ci/check
 
+# JUNIT: a folder for cmocka's reports, one file per program; cmocka calls each suite "tests",
+# and does not write over a file.
 check-unit: $(TESTS) $(PROGRAM) $(LIBRARY) $(PLUGINS)
-	@for t in $(TESTS); do echo "== $$t"; INTERNIMAGE=$(PROGRAM) \
-	    $(if $(JUNIT),CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE=$(JUNIT)/$$(basename $$t).xml) $$t || exit 1; done
+	@$(if $(JUNIT),mkdir -p $(JUNIT);) failed=; for t in $(TESTS); do \
+	    echo "== $$t"; name=$$(basename $$t); xml=$(JUNIT)/$$name.xml; \
+	    $(if $(JUNIT),rm -f $$xml; export CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE=$$xml;) \
+	    INTERNIMAGE=$(PROGRAM) $$t || failed="$$failed $$name"; \
+	    $(if $(JUNIT),sed -i "s/<testsuite name=\"tests\"/<testsuite name=\"$$name\"/" $$xml;) \
+	done; [ -z "$$failed" ] || { echo "FAILED:$$failed"; exit 1; }
 
 # The AVX-512 kernels in an emulated CPU, beside a build where DCNv3's exchanges the upper
 # and the lower weights of a point. And no wide registers where they may be missing.
