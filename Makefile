@@ -276,7 +276,7 @@ $(BUILD)/fuzz_%: verify/fuzz/fuzz_%.c verify/fuzz/fuzz.c $(REF_OBJ) $(DATA_OBJ)
 	$(Q)$(CC) $(BASE) $(HDF5_CFLAGS) -fsanitize=fuzzer $^ $(HDF5_LIBS) -lhdf5_hl -lz -lm -o $@
 
 # The plots of results/ from the records beside them (results/measure makes those anew).
-PLOTS := sizes batches variants roofline errors $(if $(wildcard results/history.txt),history)
+PLOTS := sizes batches variants roofline errors history
 BANDWIDTH = $(shell sed -n 's/^1 thread.*read \([0-9.]*\) GB.*/\1/p' results/machine.txt)
 plots: $(PLOTS:%=results/%.png)
 $(BUILD)/plots/%: results/%.json results/columns
