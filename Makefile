@@ -51,7 +51,7 @@ PROGRAM   := $(BUILD)/internimage
 LIBRARY   := $(BUILD)/libinternimage.a $(BUILD)/libinternimage.so
 OBJECTS   := $(REF_OBJ) $(OPT_OBJ) $(DATA_OBJ) $(VERIFY_OBJ) $(BUILD)/verify/main.o
 
-.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa check-threads mutant instructions cycles tables figures example bench-rivals goldens goldens-check venv clean fuzz fuzzers
+.PHONY: all force help deps verify verify-full check check-unit check-avx512 check-isa check-threads mutant instructions cycles tables figures mistakes example bench-rivals goldens goldens-check venv clean fuzz fuzzers
 all: $(PROGRAM) $(LIBRARY)
 
 help:
@@ -69,6 +69,7 @@ help:
 	@echo 'make check-threads  ThreadSanitizer over the plans (clang)'
 	@echo 'make example        a program of 50 lines on the library, built and run'
 	@echo 'make figures        the pictures of docs/, redrawn'
+	@echo 'make mistakes       docs/mistakes.md from the catalogue'
 	@echo 'make verify-full    S, B, L, XL at 224 and H reduced (PyTorch, 10 GB, minutes)'
 	@echo 'make bench-rivals   PyTorch, ONNX Runtime and OpenVINO beside ours, in one run'
 	@echo 'make goldens        remake all golden files with PyTorch'
@@ -294,6 +295,10 @@ $(BUILD)/plots/rivals: $(wildcard results/rivals*.json) results/rivals
 	results/rivals $(filter %.json,$^) >$@
 results/%.png: $(BUILD)/plots/% results/%.gp results/style.gp $(BUILD)/plots/rivals
 	gnuplot -e "data='$<'; out='$@'; bandwidth=$(BANDWIDTH)+0; rivals='$(BUILD)/plots/rivals'" results/$*.gp
+
+# The page of the catalogue; a test says when it is stale.
+mistakes: $(PROGRAM)
+	$(PROGRAM) explain --markdown >docs/mistakes.md
 
 figures: $(PROGRAM)
 	$(PROGRAM) plot sampling --layer levels.2.blocks.8.dcn --pixel 0.334,0.5 >$(BUILD)/sampling.txt

@@ -76,6 +76,7 @@ bool convention_applies(const struct convention *c, const struct node *n)
     case RC01: return a->remove_center;
     case RC02: return !a->remove_center && a->y.kernel * a->x.kernel > 1;
     case BI01: return n->params > 1;
+    case IO01: return (a->y.stride > 1 || a->x.stride > 1) && !reads_image(n);
     default: return true;
     }
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum slip { PAIRS, UNSCALED, OFFSET_UNMASKED, INPUT_UNMASKED, WEIGHT_UNMASKED, MASK_TWICE,
-            LEFT_HAND, BIAS_MEAN, FIRST_IMAGE, SIGN, NAN_POINTS, TAPS };
+            LEFT_HAND, BIAS_MEAN, FIRST_IMAGE, SIGN, NAN_POINTS, TAPS, BORDER_LINE };
 
 const struct gradient_slip gradient_slips[GRADIENT_SLIPS] = {
     [PAIRS] = {"GD01", "offset gradient: x and y exchanged", true, true},
@@ -21,6 +21,8 @@ const struct gradient_slip gradient_slips[GRADIENT_SLIPS] = {
     [SIGN] = {"GD10", "offset gradient: sign exchanged", true, true},
     [NAN_POINTS] = {"GD11", "mask gradient: NaN for points that are NaN", true, true},
     [TAPS] = {"GD12", "weight gradient: taps transposed", true, false},
+    [BORDER_LINE] = {"GD13", "offset gradient: points exactly one pixel outside count as inside", true,
+                     true},
 };
 
 enum { D_INPUT, D_OFFSET, D_MASK };
@@ -88,10 +90,12 @@ static bool without_mask(int which, const struct node *n, const struct ref64_op_
     return true;
 }
 
-/* Coordinates a hair smaller: at integers this is the derivative from the left. */
-static bool from_the_left(const struct node *n, const struct ref64_op_args *a,
-                          const double *d_output, struct node_gradients *g,
-                          const struct graph *graph, struct error *e)
+/* Coordinates moved by a hair. Smaller, this is the derivative from the left at integers.
+ * Larger, points exactly on -1 come inside, and all others keep theirs: torchvision's rule in
+ * the backward pass, where its forward pass and mmcv leave them out (pytorch/vision #6885). */
+static bool beside(double hair, const struct node *n, const struct ref64_op_args *a,
+                   const double *d_output, struct node_gradients *g, const struct graph *graph,
+                   struct error *e)
 {
     struct node_gradients other;
     struct ref64_op_args changed = *a;
@@ -101,7 +105,7 @@ static bool from_the_left(const struct node *n, const struct ref64_op_args *a,
         return fail(e, EXIT_USAGE, "out of memory for offsets");
     }
     for (int64_t i = 0; i < g->count[D_OFFSET]; i++)
-        offset[i] = a->in[D_OFFSET][i] - 1e-9;
+        offset[i] = a->in[D_OFFSET][i] + hair;
     changed.in[D_OFFSET] = offset;
     backward(n, changed, d_output, &other);
     memcpy(g->d[D_OFFSET], other.d[D_OFFSET], (size_t)g->count[D_OFFSET] * sizeof *offset);
@@ -211,7 +215,8 @@ bool gradient_slip_apply(int index, const struct node *n, const struct ref64_run
     case OFFSET_UNMASKED: return without_mask(D_OFFSET, n, &a, d_output, g, run->graph, e);
     case INPUT_UNMASKED: return without_mask(D_INPUT, n, &a, d_output, g, run->graph, e);
     case WEIGHT_UNMASKED: return without_mask(n->inputs, n, &a, d_output, g, run->graph, e);
-    case LEFT_HAND: return from_the_left(n, &a, d_output, g, run->graph, e);
+    case LEFT_HAND: return beside(-1e-9, n, &a, d_output, g, run->graph, e);
+    case BORDER_LINE: return beside(1e-9, n, &a, d_output, g, run->graph, e);
     case MASK_TWICE:
         for (int64_t i = 0; i < g->count[D_MASK]; i++)
             g->d[D_MASK][i] *= a.in[D_MASK][i];

@@ -5,7 +5,7 @@
 
 #include "ref/ref.h"
 
-enum { GRADIENT_SLIPS = 12, GRADIENTS = 5 };
+enum { GRADIENT_SLIPS = 13, GRADIENTS = 5 };
 
 struct gradient_slip {
     const char *code, *title;

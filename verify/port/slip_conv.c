@@ -48,9 +48,10 @@ void slip_windows(const struct slip *s, const struct node *n, struct window *y, 
 struct conv {
     const struct slip *slip;
     const double *input, *weight, *bias;
-    int height, width, channels, out_height, out_width, out_channels, groups;
+    int batch, height, width, channels, out_height, out_width, out_channels, groups;
     struct window y, x;
     bool channels_first;                /* the port takes the memory for NCHW */
+    bool depthwise;
 };
 
 static bool on(const struct conv *c, enum mistake m)
@@ -105,18 +106,38 @@ static double value(const struct conv *c, int n, int oy, int ox, int o)
     return sum;
 }
 
+/* The same from a result made at stride 1: its memory ([N,C,H,W]; depthwise, which is DCNv3's
+ * branch, [N,H,W,C]) is read as if it had the strided size. */
+static double value_reread(const struct conv *c, int n, int oy, int ox, int o)
+{
+    struct conv wide = *c;
+    wide.y.stride = wide.x.stride = 1;
+    const int64_t height = window_positions(c->height, wide.y);
+    const int64_t width = window_positions(c->width, wide.x);
+    const int64_t planes = c->depthwise ? 1 : c->out_channels, plane = c->depthwise ? 0 : o;
+    const int64_t at = ((n * planes + plane) * c->out_height + oy) * c->out_width + ox;
+    const int64_t image = at / width / height;
+    if (image / planes >= c->batch)
+        return 0;                       /* beyond the array's end, whatever is there */
+    return value(&wide, (int)(image / planes), (int)(at / width % height), (int)(at % width),
+                 c->depthwise ? o : (int)(image % planes));
+}
+
 bool slip_conv(const struct slip *slip, const struct node *n, const struct ref64_op_args *a,
                const int64_t *chosen, int64_t pixels, double *out, struct error *e)
 {
     const struct shape *in = &n->in[0]->shape;
     struct conv c = {
         .slip = slip, .input = a->in[0], .weight = a->param[0], .bias = a->param[1],
-        .height = (int)in->dim[1], .width = (int)in->dim[2], .channels = (int)in->dim[3],
+        .batch = (int)in->dim[0], .height = (int)in->dim[1], .width = (int)in->dim[2],
+        .channels = (int)in->dim[3],
         .out_height = (int)n->shape.dim[1], .out_width = (int)n->shape.dim[2],
         .out_channels = (int)n->shape.dim[3],
         .groups = n->op == OP_dwconv2d ? (int)in->dim[3] : n->attr.groups,
-        .channels_first = slipped(slip, LY01),
+        .channels_first = slipped(slip, LY01), .depthwise = n->op == OP_dwconv2d,
     };
+    double (*value_of)(const struct conv *, int, int, int, int) = slipped(slip, IO01)
+                                                                ? value_reread : value;
     double *image = NULL;
     slip_windows(slip, n, &c.y, &c.x);
     if ((slip->first && slip->first->aspect == COLOUR)
@@ -130,8 +151,8 @@ bool slip_conv(const struct slip *slip, const struct node *n, const struct ref64
     for (int64_t k = 0; k < pixels; k++) {
         int64_t at = chosen ? chosen[k] : k, area = (int64_t)c.out_height * c.out_width;
         for (int o = 0; o < c.out_channels; o++)
-            *out++ = value(&c, (int)(at / area), (int)(at % area / c.out_width),
-                           (int)(at % c.out_width), o);
+            *out++ = value_of(&c, (int)(at / area), (int)(at % area / c.out_width),
+                              (int)(at % c.out_width), o);
     }
     free(image);
     return true;

@@ -129,6 +129,43 @@ static void made_another_way(void **state)
     }
 }
 
+/* The offset branch of a strided layer left at stride 1: the reference's result at stride 1,
+ * its memory in NCHW (depthwise: NHWC) taken for the strided one's. */
+static void an_offset_branch_without_the_stride(void **state)
+{
+    (void)state;
+    for (int depthwise = 0; depthwise < 2; depthwise++) {
+        const enum op_kind op = depthwise ? OP_dwconv2d : OP_conv2d;
+        struct random_node c = random_node(op, 0, 91);
+        struct attr a = c.node->attr;
+        struct graph *g = graph_new();
+        struct node *x = graph_input(g, "input", c.node->in[0]->shape);
+        a.y.stride = a.x.stride = 1;
+        const struct node *wide = graph_add(g, op, "op", a, &x, 1);
+        struct ref64_run *r = ref64_run_new(g, NULL);
+        const int64_t *from = wide->shape.dim, *to = c.node->shape.dim;
+        const int64_t count = shape_count(&c.node->shape);
+        double *memory = malloc((size_t)shape_count(&wide->shape) * sizeof *memory);
+        double *want = new_output(&c), *have = new_output(&c);
+        memcpy(r->value[0], c.args.in[0], (size_t)shape_count(&x->shape) * sizeof *want);
+        for (int i = 0; i < g->params; i++)
+            memcpy(r->param[i], c.args.param[i],
+                   (size_t)shape_count(&g->param[i].shape) * sizeof *want);
+        ref64_run_forward(r, NULL, NULL);
+        ref64_transpose((int)from[0], from[1] * from[2], from[3], r->value[1], memory);
+        ref64_transpose((int)to[0], to[3], to[1] * to[2], memory, want);
+        if (depthwise)
+            memcpy(want, r->value[1], (size_t)count * sizeof *want);
+        assert_true(convention_apply(convention_at(IO01), NULL, c.node, &c.args, have, NULL));
+        assert_true(measure64(count, have, want, NULL, NULL).rel_rms <= 1e-14);
+        assert_true(measure64(count, have, c.r64->value[c.node->id], NULL, NULL).rel_rms > 0.1);
+        free(memory), free(want), free(have);
+        ref64_run_free(r);
+        graph_free(g);
+        random_node_free(&c);
+    }
+}
+
 /* A port whose arithmetic is worse than float32, 20 times what is allowed: its mistake is
  * named all the same, and without one it is not accused of any. */
 static void rounding_hides_no_mistake(void **state)
@@ -378,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_mistake_is_the_reference),
         cmocka_unit_test(made_another_way),
+        cmocka_unit_test(an_offset_branch_without_the_stride),
         cmocka_unit_test(rounding_hides_no_mistake),
         cmocka_unit_test(every_mistake_is_named),
         cmocka_unit_test(pairs_are_named),
