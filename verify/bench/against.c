@@ -148,7 +148,7 @@ bool bench_against(const struct bench *b, enum exit_code *code, struct error *e)
                                         "yardsticks", b->against);
     if (ok) {
         gates_judge(&a.list, b->margin);
-        gates_print(&a.list, b->margin, b->format == REPORT_GOOGLE);
+        gates_print(&a.list, b->format == REPORT_GOOGLE);
         *code = gates_exit(&a.list);
         if (a.missing)
             fprintf(stderr, "%d cases are not in %s\n", a.missing, b->against);

@@ -69,6 +69,7 @@ static void put_together(struct gate *g, double alpha)
 void gates_judge(struct gates *list, double margin)
 {
     const double alpha = 0.01 / (list->count ? list->count : 1);
+    list->margin = margin;
     for (int i = 0; i < list->count; i++) {
         struct gate *g = &list->item[i];
         put_together(g, alpha);
@@ -76,11 +77,11 @@ void gates_judge(struct gates *list, double margin)
     }
 }
 
-static void print_json(const struct gates *list, double margin)
+static void print_json(const struct gates *list)
 {
     struct json j = {.to = stdout, .first = true};
     json_open(&j, NULL, '{');
-    json_number(&j, "margin", margin);
+    json_number(&j, "margin", list->margin);
     json_open(&j, "gates", '[');
     for (int i = 0; i < list->count; i++) {
         const struct gate *g = &list->item[i];
@@ -99,11 +100,11 @@ static void print_json(const struct gates *list, double margin)
     json_close(&j, '}');
 }
 
-void gates_print(const struct gates *list, double margin, bool json)
+void gates_print(const struct gates *list, bool json)
 {
     struct table t = {0};
     if (json) {
-        print_json(list, margin);
+        print_json(list);
         return;
     }
     table_row(&t, "case|base ms|head ms|head/base|low|high|p|verdict");
@@ -116,7 +117,7 @@ void gates_print(const struct gates *list, double margin, bool json)
     table_print(&t, stdout);
     table_free(&t);
     printf("\nhead/base: median over rounds with its bootstrap interval; p: Wilcoxon's signed\n"
-           "ranks, against a record Mann-Whitney's U; differences below %.3g %% do not count\n", 100 * margin);
+           "ranks, against a record Mann-Whitney's U; differences below %.3g %% do not count\n", 100 * list->margin);
 }
 
 enum exit_code gates_exit(const struct gates *list)
@@ -125,7 +126,8 @@ enum exit_code gates_exit(const struct gates *list)
     for (int i = 0; i < list->count; i++) {
         if (list->item[i].verdict == VERDICT_SLOWER)
             return EXIT_MISMATCH;
-        if (list->item[i].verdict == VERDICT_INCONCLUSIVE)
+        if (list->item[i].verdict == VERDICT_INCONCLUSIVE
+            && list->item[i].effect.high >= 1 + list->margin)
             code = EXIT_INCONCLUSIVE;
     }
     return code;

@@ -28,6 +28,7 @@ struct gate {
 struct gates {
     struct gate *item;
     int count, room;
+    double margin;                      /* of the last judgement */
 };
 struct gate *gates_add(struct gates *list);     /* NULL: out of memory */
 void gates_free(struct gates *list);
@@ -41,9 +42,9 @@ void gates_free(struct gates *list);
  * interval is closer to 1 than `margin`. Anything else is inconclusive: run longer. Chances
  * of error are 1 % over all cases of the list together. */
 void gates_judge(struct gates *list, double margin);
-void gates_print(const struct gates *list, double margin, bool json);
-/* EXIT_MISMATCH when one is slower, else EXIT_INCONCLUSIVE when one is that, else
- * EXIT_MATCH. */
+void gates_print(const struct gates *list, bool json);
+/* EXIT_MISMATCH when one is slower, else EXIT_INCONCLUSIVE when one may be - it is that, and
+ * its interval reaches beyond the margin -, else EXIT_MATCH. */
 enum exit_code gates_exit(const struct gates *list);
 
 /* --- where the rounds come from ------------------------------------------------------------ */

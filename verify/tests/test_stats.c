@@ -198,7 +198,12 @@ static void exit_codes(void **state)
     gates_add(&list)->verdict = VERDICT_NOISE;
     gates_add(&list)->verdict = VERDICT_FASTER;
     assert_int_equal(gates_exit(&list), EXIT_MATCH);
-    gates_add(&list)->verdict = VERDICT_INCONCLUSIVE;
+    struct gate *g = gates_add(&list);
+    g->verdict = VERDICT_INCONCLUSIVE;
+    list.margin = 0.03;
+    g->effect.high = 1.02;              /* a bit faster or the same: not slower in any case */
+    assert_int_equal(gates_exit(&list), EXIT_MATCH);
+    g->effect.high = 1.04;
     assert_int_equal(gates_exit(&list), EXIT_INCONCLUSIVE);
     gates_add(&list)->verdict = VERDICT_SLOWER;
     gates_add(&list)->verdict = VERDICT_NOISE;
