@@ -97,6 +97,9 @@ struct kernels {
 
     /* Gradients. Every one ADDS to its d_ arguments. */
     void (*add_to)(int64_t count, const float *x, float *y);
+    /* y = x, or y += x, for `count` pieces of n floats, ldx and ldy apart, one after the other. */
+    void (*copy_pieces)(int count, int n, const float *x, int64_t ldx, float *y, int64_t ldy);
+    void (*add_pieces)(int count, int n, const float *x, int64_t ldx, float *y, int64_t ldy);
     void (*gelu_backward)(int64_t count, const float *x, const float *d_y, float *d_x);
     void (*softmax_backward)(int64_t rows, int points, const float *y, const float *d_y, float *d_x);
     void (*layer_norm_backward)(int rows, int channels, float eps, const float *x,

@@ -96,6 +96,34 @@ INLINE void vstore_part(float *p, vf v, int n)
 }
 #endif
 
+/* The first n lanes or, from n = LANES on, all; none for n <= 0. */
+INLINE vf vload_some(const float *p, int n)
+{
+    return n >= LANES ? vload(p) : n > 0 ? vload_part(p, n) : (vf){0};
+}
+
+/* n pairs, n <= LANES: the first of each, and the second. */
+INLINE void vload_pairs(const float *p, int n, vf *first, vf *second)
+{
+    const vf a = vload_some(p, 2 * n), b = vload_some(p + LANES, 2 * n - LANES);
+#if defined __AVX512F__
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    *first = (vf)_mm512_permutex2var_ps((__m512)a, even, (__m512)b);
+    *second = (vf)_mm512_permutex2var_ps((__m512)a, _mm512_add_epi32(even, _mm512_set1_epi32(1)),
+                                         (__m512)b);
+#elif defined __AVX2__
+    const __m256d x = (__m256d)_mm256_shuffle_ps((__m256)a, (__m256)b, 0x88);
+    const __m256d y = (__m256d)_mm256_shuffle_ps((__m256)a, (__m256)b, 0xdd);
+    *first = (vf)_mm256_permute4x64_pd(x, 0xd8);
+    *second = (vf)_mm256_permute4x64_pd(y, 0xd8);
+#else
+    for (int i = 0; i < LANES; i++) {
+        (*first)[i] = 2 * i < LANES ? a[2 * i] : b[2 * i - LANES];
+        (*second)[i] = 2 * i < LANES ? a[2 * i + 1] : b[2 * i + 1 - LANES];
+    }
+#endif
+}
+
 INLINE vf vselect(vi mask, vf yes, vf no)
 {
     return (vf)((mask & (vi)yes) | (~mask & (vi)no));
@@ -126,15 +154,19 @@ INLINE vf vsqrt(vf v)
 #endif
 }
 
+/* Across the vector, by halves. */
 INLINE float vsum(vf v)
 {
-    float part[LANES], sum = 0;
+#if defined __AVX512F__
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    float part[LANES];
     vstore(part, v);
     for (int width = LANES / 2; width; width /= 2)
         for (int i = 0; i < width; i++)
             part[i] += part[i + width];
-    sum += part[0];
-    return sum;
+    return part[0];
+#endif
 }
 
 /* Four sums at once. */
@@ -161,11 +193,15 @@ INLINE void vsum4(vf a, vf b, vf c, vf d, float sum[4])
 
 INLINE float vlargest(vf v)
 {
+#if defined __AVX512F__
+    return _mm512_reduce_max_ps((__m512)v);
+#else
     float part[LANES];
     vstore(part, v);
     for (int i = 1; i < LANES; i++)
         part[0] = part[i] > part[0] ? part[i] : part[0];
     return part[0];
+#endif
 }
 
 /* exp(x) = 2^n e^r, |r| <= ln 2 / 2; e^r by its Taylor sum to r^6 (1e-7 relative). */

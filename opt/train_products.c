@@ -162,24 +162,62 @@ static void reorder_weight(const struct conv *c, const float *from, float *to, b
             }
 }
 
-static void window_row(const struct conv *c, const float *image, int oy, int ox, float *row)
+/* Windows [*first, *last) of an output line lie within the width of the image, without gaps:
+ * each has one piece per line of the input. */
+static void whole_windows(const struct conv *c, int *first, int *last)
 {
-    const size_t bytes = (size_t)c->channels * sizeof *row;
-    const int x0 = ox * c->x.stride - c->x.pad;
-    const bool whole = c->x.dilation == 1 && x0 >= 0 && x0 + c->x.kernel <= c->width;
-    for (int ky = 0; ky < c->y.kernel; ky++) {
-        const int y = oy * c->y.stride - c->y.pad + ky * c->y.dilation;
-        if (whole && y >= 0 && y < c->height) {     /* a line of the window is one piece */
-            memcpy(row, image + ((size_t)y * c->width + x0) * c->channels, c->x.kernel * bytes);
-            row += c->x.kernel * c->channels;
+    const int room = c->width + c->x.pad - c->x.kernel;
+    *first = (c->x.pad + c->x.stride - 1) / c->x.stride;
+    *last = room < 0 || c->x.dilation > 1 ? 0 : room / c->x.stride + 1;
+    *last = *last < c->out_width ? *last : c->out_width;
+    *first = *first < *last ? *first : *last;
+}
+
+/* pieces: a line of each window of an output line, every k floats; line: of the input, where
+ * they lie; NULL: outside. */
+static void copy_windows(const struct trainer *t, const struct conv *c, const float *line,
+                         float *pieces)
+{
+    const int channels = c->channels, n = c->x.kernel * channels;
+    int first, last;
+    whole_windows(c, &first, &last);
+    for (int ox = 0; ox < c->out_width; ox++) {
+        float *piece = pieces + (size_t)ox * c->k;
+        if (line && ox == first && first < last) {
+            t->kernels->copy_pieces(last - first, n, line + (ox * c->x.stride - c->x.pad) * channels,
+                                    (int64_t)c->x.stride * channels, piece, c->k);
+            ox = last - 1;
             continue;
         }
-        for (int kx = 0; kx < c->x.kernel; kx++, row += c->channels) {
-            const int x = x0 + kx * c->x.dilation;
-            if (y < 0 || x < 0 || y >= c->height || x >= c->width)
-                memset(row, 0, bytes);
-            else
-                memcpy(row, image + ((size_t)y * c->width + x) * c->channels, bytes);
+        memset(piece, 0, (size_t)n * sizeof *piece);
+        for (int kx = 0; line && kx < c->x.kernel; kx++) {
+            const int x = ox * c->x.stride - c->x.pad + kx * c->x.dilation;
+            if (x >= 0 && x < c->width)
+                memcpy(piece + kx * channels, line + x * channels, channels * sizeof *piece);
+        }
+    }
+}
+
+/* The other way: pieces are added to the line. */
+static void add_windows(const struct trainer *t, const struct conv *c, const float *pieces,
+                        float *line)
+{
+    const int channels = c->channels, n = c->x.kernel * channels;
+    int first, last;
+    whole_windows(c, &first, &last);
+    for (int ox = 0; ox < c->out_width; ox++) {
+        const float *piece = pieces + (size_t)ox * c->k;
+        if (ox == first && first < last) {
+            t->kernels->add_pieces(last - first, n, piece, c->k,
+                                   line + (ox * c->x.stride - c->x.pad) * channels,
+                                   (int64_t)c->x.stride * channels);
+            ox = last - 1;
+            continue;
+        }
+        for (int kx = 0; kx < c->x.kernel; kx++) {
+            const int x = ox * c->x.stride - c->x.pad + kx * c->x.dilation;
+            if (x >= 0 && x < c->width)
+                t->kernels->add_to(channels, piece + kx * channels, line + x * channels);
         }
     }
 }
@@ -188,32 +226,17 @@ static void window_row(const struct conv *c, const float *image, int oy, int ox,
 static void windows(const struct trainer *t, const struct conv *c, int64_t images,
                     const float *input, float *rows)
 {
-    SHARED(t, images * c->pixels, {
-        for (int64_t r = part.first; r < part.last; r++) {
-            const int64_t q = r % c->pixels;
-            const float *image = input + r / c->pixels * c->height * c->width * c->channels;
-            window_row(c, image, (int)(q / c->out_width), (int)(q % c->out_width), rows + r * c->k);
+    SHARED(t, images * c->out_height, {
+        for (int64_t i = part.first; i < part.last; i++) {
+            const float *image = input + i / c->out_height * c->height * c->width * c->channels;
+            for (int ky = 0; ky < c->y.kernel; ky++) {
+                const int y = (int)(i % c->out_height) * c->y.stride - c->y.pad + ky * c->y.dilation;
+                const bool inside = y >= 0 && y < c->height;
+                copy_windows(t, c, inside ? image + (size_t)y * c->width * c->channels : NULL,
+                             rows + i * c->out_width * c->k + ky * c->x.kernel * c->channels);
+            }
         }
     });
-}
-
-/* pieces: one line of each window of an output line, every k floats; d_line: where they lie. */
-static void add_windows(const struct trainer *t, const struct conv *c, const float *pieces,
-                        float *d_line)
-{
-    for (int ox = 0; ox < c->out_width; ox++, pieces += c->k) {
-        const int x0 = ox * c->x.stride - c->x.pad;
-        if (c->x.dilation == 1 && x0 >= 0 && x0 + c->x.kernel <= c->width) {
-            t->kernels->add_to(c->x.kernel * c->channels, pieces, d_line + x0 * c->channels);
-            continue;
-        }
-        for (int kx = 0; kx < c->x.kernel; kx++) {
-            const int x = x0 + kx * c->x.dilation;
-            if (x >= 0 && x < c->width)
-                t->kernels->add_to(c->channels, pieces + kx * c->channels,
-                                   d_line + x * c->channels);
-        }
-    }
 }
 
 /* Every line of the input receives from the windows that contain it. */

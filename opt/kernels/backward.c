@@ -12,6 +12,13 @@ void K(add_to)(int64_t count, const float *x, float *y)
         y[i] += x[i];
 }
 
+void K(add_pieces)(int count, int n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    for (int i = 0; i < count; i++, x += ldx, y += ldy)
+        for (int c = 0; c < n; c += LANES)
+            add_at(y, c, n, load_at(x, c, n));
+}
+
 void K(add_scaled)(int64_t count, float scale, const float *x, float *y)
 {
     int64_t i = 0;

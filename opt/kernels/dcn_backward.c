@@ -77,8 +77,8 @@ struct taps {                           /* some of the window's, the same for ev
 };
 
 struct points {
-    float x[POINTS], y[POINTS];         /* in: offsets; out: fractions */
-    float w[4][POINTS];                 /* bilinear, times the modulation */
+    float x[POINTS], y[POINTS];         /* fractions */
+    float m[POINTS], w[4][POINTS];      /* modulation; bilinear weights times it */
     float dot[POINTS][4];               /* of the incoming gradient with the corners */
     int32_t corner[POINTS];             /* as in struct place; -1: contributes nothing */
 };
@@ -99,19 +99,25 @@ INLINE vf vfloor(vf v)
 /* px0, py0: the window's corner. Positions are computed in the reference's order of operations: at integer positions the
  * derivative jumps, and both must fall on the same side. */
 INLINE void find_points(const struct dcnv3_shape *s, float px0, float py0, const struct taps *taps,
-                        const float *mask, struct points *t)
+                        const float *offset, const float *mask, struct points *t)
 {
     const int pixel = s->groups * s->group_channels, row = (s->width + 2) * pixel;
     const float scale = (float)s->offset_scale;
     for (int i = 0; i < POINTS; i += LANES) {
-        const vf px = px0 + (vload(taps->x + i) + vload(t->x + i)) * scale;
-        const vf py = py0 + (vload(taps->y + i) + vload(t->y + i)) * scale;
+        const int n = taps->count - i < LANES ? taps->count - i : LANES;
+        if (n <= 0)
+            break;
+        vf dx, dy;
+        vload_pairs(offset + 2 * i, n, &dx, &dy);
+        const vf px = px0 + (vload(taps->x + i) + dx) * scale;
+        const vf py = py0 + (vload(taps->y + i) + dy) * scale;
         const vi inside = (px > -1) & (py > -1) & (px < (float)s->width) & (py < (float)s->height);
         const vf x = vselect(inside, px, (vf){0}), y = vselect(inside, py, (vf){0});
         const vf x0 = vfloor(x), y0 = vfloor(y), lx = x - x0, ly = y - y0;
-        const vf m = vload(mask + i), down = ly * m, up = (1 - ly) * m;
+        const vf m = vload_some(mask + i, n), down = ly * m, up = (1 - ly) * m;
         const vi corner = (__builtin_convertvector(y0, vi) + 1) * row
                         + (__builtin_convertvector(x0, vi) + 1) * pixel;
+        vstore(t->m + i, m);
         vstore(t->x + i, lx);
         vstore(t->y + i, ly);
         vstore(t->w[0] + i, up * (1 - lx));
@@ -123,14 +129,14 @@ INLINE void find_points(const struct dcnv3_shape *s, float px0, float py0, const
 }
 
 /* Adds what the dot products say of offsets and modulations. */
-INLINE void add_points(const struct points *t, int count, float scale, const float *mask,
-                       float *d_offset, float *d_mask)
+INLINE void add_points(const struct points *t, int count, float scale, float *d_offset,
+                       float *d_mask)
 {
     float d_x[POINTS], d_y[POINTS], d_m[POINTS];
     for (int i = 0; i < POINTS; i++) {
         const float *dot = t->dot[i], lx = t->x[i], ly = t->y[i], hx = 1 - lx, hy = 1 - ly;
-        d_x[i] = scale * mask[i] * (hy * (dot[1] - dot[0]) + ly * (dot[3] - dot[2]));
-        d_y[i] = scale * mask[i] * (hx * (dot[2] - dot[0]) + lx * (dot[3] - dot[1]));
+        d_x[i] = scale * t->m[i] * (hy * (dot[1] - dot[0]) + ly * (dot[3] - dot[2]));
+        d_y[i] = scale * t->m[i] * (hx * (dot[2] - dot[0]) + lx * (dot[3] - dot[1]));
         d_m[i] = hy * (hx * dot[0] + lx * dot[1]) + ly * (hx * dot[2] + lx * dot[3]);
     }
     for (int i = 0; i < count; i++) {
@@ -162,20 +168,14 @@ INLINE void some_points_backward(const struct dcnv3_shape *s, const int size,
 {
     const size_t pixel = (size_t)s->groups * s->group_channels;
     const size_t row = ((size_t)s->width + 2) * pixel;
-    float m[POINTS] = {0};
-    for (int i = 0; i < taps->count; i++) {
-        t->x[i] = offset[2 * i];
-        t->y[i] = offset[2 * i + 1];
-        m[i] = mask[i];
-    }
-    find_points(s, px0, py0, taps, m, t);
+    find_points(s, px0, py0, taps, offset, mask, t);
     for (int i = 0; i < taps->count; i++) {
         const int32_t at = t->corner[i];
         const float w[4] = {t->w[0][i], t->w[1][i], t->w[2][i], t->w[3][i]};
         if (at >= 0)
             corners(frame + at, d_frame + at, pixel, row, size, d_out, w, t->dot[i]);
     }
-    add_points(t, taps->count, (float)s->offset_scale, m, d_offset, d_mask);
+    add_points(t, taps->count, (float)s->offset_scale, d_offset, d_mask);
 }
 
 INLINE void dcnv3_points_backward(const struct dcnv3_shape *s, const int size, int g0, int g1,

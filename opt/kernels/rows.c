@@ -108,19 +108,47 @@ void K(mean_rows)(int rows, int channels, const float *x, float *y)
     }
 }
 
+/* A row that fits into one vector. */
+INLINE void softmax_short(int points, const float *x, float *y)
+{
+    vi lane;
+    for (int i = 0; i < LANES; i++)
+        lane[i] = i;
+    const vi used = lane < points;
+    const vf v = load_at(x, 0, points);
+    const float largest = vlargest(vselect(used, v, vset(-INFINITY)));
+    const vf e = vselect(used, vexp(v - largest), (vf){0});
+    store_at(y, 0, points, e / vsum(e));
+}
+
+INLINE void softmax_long(int points, const float *x, float *y)
+{
+    float largest = x[0], sum = 0;
+    for (int p = 1; p < points; p++)
+        largest = x[p] > largest ? x[p] : largest;
+    FOR_VECTORS(p, points)
+        store_at(y, p, points, vexp(load_at(x, p, points) - largest));
+    for (int p = 0; p < points; p++)
+        sum += y[p];
+    for (int p = 0; p < points; p++)
+        y[p] /= sum;
+}
+
 void K(softmax)(int64_t rows, int points, const float *x, float *y)
 {
     for (int64_t r = 0; r < rows; r++, x += points, y += points) {
-        float largest = x[0], sum = 0;
-        for (int p = 1; p < points; p++)
-            largest = x[p] > largest ? x[p] : largest;
-        FOR_VECTORS(p, points)
-            store_at(y, p, points, vexp(load_at(x, p, points) - largest));
-        for (int p = 0; p < points; p++)
-            sum += y[p];
-        for (int p = 0; p < points; p++)
-            y[p] /= sum;
+        if (points <= LANES)
+            softmax_short(points, x, y);
+        else
+            softmax_long(points, x, y);
     }
+}
+
+void K(copy_pieces)(int count, int n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    for (int i = 0; i < count; i++, x += ldx, y += ldy)
+        FOR_VECTORS(c, n)
+            store_at(y, c, n, load_at(x, c, n));
 }
 
 void K(center_scale)(int rows, int groups, int group_channels, const float *core,

@@ -24,6 +24,8 @@ void K(transpose)(int rows, int columns, const float *x, int64_t ldx, float *y, 
 void K(mean_rows)(int rows, int channels, const float *x, float *y);
 void K(softmax)(int64_t rows, int points, const float *x, float *y);
 void K(add_to)(int64_t count, const float *x, float *y);
+void K(copy_pieces)(int count, int n, const float *x, int64_t ldx, float *y, int64_t ldy);
+void K(add_pieces)(int count, int n, const float *x, int64_t ldx, float *y, int64_t ldy);
 void K(gelu_backward)(int64_t count, const float *x, const float *d_y, float *d_x);
 void K(softmax_backward)(int64_t rows, int points, const float *y, const float *d_y, float *d_x);
 void K(layer_norm_backward)(int rows, int channels, float eps, const float *x,
@@ -56,7 +58,7 @@ const struct kernels K(kernels) = {
     .layer_norm = K(layer_norm), .dwconv = K(dwconv), .dcnv3 = K(dcnv3), .dcnv2 = K(dcnv2),
     .center_scale = K(center_scale), .gelu = K(gelu), .sigmoid = K(sigmoid), .add = K(add),
     .mean_rows = K(mean_rows), .transpose = K(transpose),
-    .softmax = K(softmax), .add_to = K(add_to),
+    .softmax = K(softmax), .add_to = K(add_to), .copy_pieces = K(copy_pieces), .add_pieces = K(add_pieces),
     .gelu_backward = K(gelu_backward), .softmax_backward = K(softmax_backward),
     .layer_norm_backward = K(layer_norm_backward), .column_sums = K(column_sums),
     .scale_rows = K(scale_rows), .scale_rows_backward = K(scale_rows_backward),
