@@ -12,6 +12,7 @@ import convert_checkpoint
 import dcn
 import dump
 import golden_ops
+import import_candle_dcnv2
 import internimage
 import seeded
 
@@ -192,6 +193,73 @@ class Checkpoints(unittest.TestCase):
             self.assertIn("levels.2.blocks.1.dcn.core", f["float64"])
             self.assertEqual(f["float32/patch_embed.conv1"].attrs["layout"], b"NCHW")
             self.assertIn("head.weight", f["params"])
+
+
+
+def write_safetensors(path, tensors):
+    """As the safetensors library does: a header in JSON, then the values one after the other."""
+    header, at = {}, 0
+    for key, t in tensors.items():
+        kind = "I64" if t.dtype == np.int64 else "F32"
+        header[key] = {"dtype": kind, "shape": list(t.shape), "data_offsets": [at, at + t.nbytes]}
+        at += t.nbytes
+    text = json.dumps(header).encode()
+    with open(path, "wb") as f:
+        f.write(len(text).to_bytes(8, "little") + text)
+        for t in tensors.values():
+            f.write(np.ascontiguousarray(t).tobytes())
+
+
+class Suites(unittest.TestCase):
+    """Files laid out as candle-dcnv2's, with values of our own."""
+
+    def case(self, kernel, stride, pad, dilation, masked=True, bias=True):
+        draw = torch.Generator().manual_seed(3)
+        x = torch.randn(2, 3, 9, 8, generator=draw)
+        taps = kernel[0] * kernel[1]
+        ho, wo = (dcn.out_size(x.shape[2 + i], kernel[i], stride[i], pad[i], dilation[i])
+                  for i in (0, 1))
+        t = {"input": x, "offset": torch.randn(2, 2 * taps, ho, wo, generator=draw),
+             "weight": torch.randn(4, 3, *kernel, generator=draw)}
+        if bias:
+            t["bias"] = torch.randn(4, generator=draw)
+        if masked:
+            t["mask"] = torch.sigmoid(torch.randn(2, taps, ho, wo, generator=draw))
+        t["output"] = dcn.dcnv2(x, t["offset"], t.get("mask"), t["weight"], t.get("bias"), stride,
+                                pad, dilation)
+        return {key: value.numpy() for key, value in t.items()}
+
+    def test_candle_dcnv2(self):
+        same, one = (1, 2), (1, 1)
+        cases = {"basic": self.case((3, 5), one, same, one),
+                 "dcnv1": self.case((3, 5), one, same, one, masked=False, bias=False),
+                 "no_padding": self.case((3, 3), one, (0, 0), one),
+                 "stride_2": self.case((3, 3), (2, 2), one, one),
+                 "from_a_model": self.case((3, 3), (2, 1), (0, 3), (1, 2))}
+        cases["basic"]["conv2d_output"] = cases["basic"]["output"]
+        for key, pair in (("stride", (2, 1)), ("padding", (0, 3)), ("dilation", (1, 2))):
+            for axis, value in zip("hw", pair):
+                cases["from_a_model"][key + "_" + axis] = np.array(value, np.int64)
+        want = {"basic": (1, 1, 1, 2, 1, 1), "dcnv1": (1, 1, 1, 2, 1, 1),
+                "no_padding": (1, 1, 0, 0, 1, 1), "stride_2": (2, 2, 1, 1, 1, 1),
+                "from_a_model": (2, 1, 0, 3, 1, 2)}
+        with tempfile.TemporaryDirectory() as folder:
+            for name, tensors in cases.items():
+                write_safetensors(os.path.join(folder, name + ".safetensors"), tensors)
+            import_candle_dcnv2.main([folder, folder])
+            with h5py.File(os.path.join(folder, "candle.h5")) as f:
+                self.assertEqual(len(f), len(cases))
+                for name, attributes in want.items():
+                    group = f["dcnv2 " + name]
+                    have = tuple(int(group.attrs[key + "_" + axis])
+                                 for key in ("stride", "pad", "dilation") for axis in "hw")
+                    self.assertEqual(have, attributes)
+                    self.assertEqual("in/mask" in group, name != "dcnv1")
+                    np.testing.assert_array_equal(group["float32/output"], cases[name]["output"])
+            write_safetensors(os.path.join(folder, "half.safetensors"),
+                              {"input": cases["basic"]["input"]})
+            with self.assertRaisesRegex(SystemExit, "half.safetensors: there is no offset, weight"):
+                import_candle_dcnv2.main([folder, folder])
 
 
 if __name__ == "__main__":
