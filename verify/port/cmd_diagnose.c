@@ -8,6 +8,7 @@
 #include "diagnosis.h"
 #include "image_replay.h"
 #include "op_file.h"
+#include "span_replay.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -106,8 +107,11 @@ static bool diagnose_layer(struct port *p, const struct compared *x, struct diag
     struct replay_case c = {n, &args, mine, d->limit};
     ok = ok && (n->op == OP_input ? image_replay(p, mine, d->limit, &d->replay, e)
                                   : replay_run(&c, &d->replay, e));
-    if (ok && d->replay.verdict == VERDICT_UNKNOWN && !d->replay.pattern.bad)
+    if (ok && d->replay.verdict == VERDICT_UNKNOWN && !d->replay.pattern.bad) {
         ok = block_replay(p, n, block_limit, &d->block, &d->block_error, e);
+        if (ok && !d->block && x->span > 1)
+            ok = span_replay(p, n, mine, d->limit, &d->replay, e);
+    }
     for (int i = 0; i < MAX_PARAMS; i++)
         free(param[i]);
     port_inputs_free(&in);
@@ -162,6 +166,7 @@ static int diagnose_wrong(struct port *p, const struct comparison *c, const stru
 {
     struct diagnosis d = {0};
     const struct compared *lossy = NULL;
+    char names[512];
     bool ok = diagnose_layer(p, x, &d, a, e);
     if (ok && diagnosis_code(&d) == EXIT_INCONCLUSIVE && d.replay.error <= LOOSE * d.limit
         && !a->layer && next_gross(c, x)) {
@@ -176,8 +181,8 @@ static int diagnose_wrong(struct port *p, const struct comparison *c, const stru
         printf("note: layers before this one round more than they should, the first is %s (%.2g)\n",
                lossy->node->name, lossy->single.m.rel_rms);
     if (ok && !a->json && x->span > 1)
-        printf("note: MINE lacks what goes into this layer, so %d layers are judged together\n",
-               x->span);
+        printf("note: MINE lacks %s: %d layers are judged together\n",
+               span_text(p, x->node, names, sizeof names), x->span);
     replay_free(&d.replay);
     return code;
 }

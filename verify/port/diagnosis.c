@@ -41,10 +41,13 @@ static void print_named(const struct replay *r)
     print_mistake(r->item[0].first);
     if (r->item[0].second)
         print_mistake(r->item[0].second);
+    if (r->item[0].at)
+        printf("      in %s, which MINE lacks\n", r->item[0].at->name);
     print_confidence(r);
     for (int i = 1; i < r->named; i++)
-        printf("or    %s, which gives the same here: %s%s%s\n",
-               suspect_text(&r->item[i], text, sizeof text), r->item[i].first->title,
+        printf("or    %s%s%s, which gives the same here: %s%s%s\n",
+               suspect_text(&r->item[i], text, sizeof text), r->item[i].at ? " in " : "",
+               r->item[i].at ? r->item[i].at->name : "", r->item[i].first->title,
                r->item[i].second ? "; " : "", r->item[i].second ? r->item[i].second->title : "");
     printf("next: internimage explain %s\n", r->item[0].first->code);
 }
@@ -127,6 +130,8 @@ static void json_suspects(struct json *j, const char *key, const struct replay *
         json_open(j, NULL, '{');
         json_string(j, "name", suspect_text(s, text, sizeof text));
         json_number(j, "error", s->error);
+        if (s->at)
+            json_string(j, "layer", s->at->name);
         json_open(j, "mistakes", '[');
         json_mistake(j, s->first, s->error);
         if (s->second)

@@ -31,7 +31,7 @@ static bool try_all(struct images *m, struct replay *r, struct error *e)
             continue;
         slip_image(&s, m->batch * m->area, m->rows, m->wrong);
         ref64_transpose(m->batch, m->area, 3, m->wrong, m->trial);
-        ok = replay_add(r, s.first, error_of(m, m->trial), e);
+        ok = replay_add(r, (struct suspect){s.first, NULL, error_of(m, m->trial), NULL}, e);
     }
     return ok;
 }

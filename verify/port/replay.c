@@ -141,7 +141,7 @@ static bool try_singles(struct search *s)
             continue;
         }
         s->loud[s->louds++] = c;
-        if (!add(s->r, (struct suspect){c, NULL, error}, s->e))
+        if (!add(s->r, (struct suspect){c, NULL, error, NULL}, s->e))
             return false;
     }
     return true;
@@ -170,7 +170,7 @@ static bool try_pairs(struct search *s)
         gather(s);
     for (int i = 0; ok && i < s->louds; i++)
         for (int k = i + 1; ok && k < s->louds; k++) {
-            struct suspect x = {s->loud[i], s->loud[k], 0};
+            struct suspect x = {s->loud[i], s->loud[k], 0, NULL};
             if (!convention_pair(x.first, x.second, s->c->node))
                 continue;
             s->r->pairs++;
@@ -198,18 +198,6 @@ static void rank(struct replay *r, double limit)
     while (r->named < r->count && r->item[r->named].error <= limit)
         r->named++;
     r->runner_up = r->named < r->count ? r->item[r->named].error : INFINITY;
-}
-
-bool replay_add(struct replay *r, const struct convention *c, double error, struct error *e)
-{
-    r->tried++;
-    return add(r, (struct suspect){c, NULL, error}, e);
-}
-
-void replay_rank(struct replay *r, double limit)
-{
-    rank(r, limit);
-    r->verdict = r->named ? VERDICT_NAMED : VERDICT_UNKNOWN;
 }
 
 static bool shares(const struct suspect *pair, const struct convention *c)
@@ -241,6 +229,20 @@ static void rank_loosely(struct replay *r, double limit)
     r->loose = true;
     r->named = single ? 1 : near;
     r->runner_up = next;
+}
+
+bool replay_add(struct replay *r, struct suspect s, struct error *e)
+{
+    r->tried++;
+    return add(r, s, e);
+}
+
+void replay_rank(struct replay *r, double limit)
+{
+    rank(r, limit);
+    if (!r->named)
+        rank_loosely(r, limit);
+    r->verdict = r->named ? VERDICT_NAMED : VERDICT_UNKNOWN;
 }
 
 bool replay_run(const struct replay_case *c, struct replay *r, struct error *e)

@@ -24,6 +24,7 @@ enum verdict {
 struct suspect {
     const struct convention *first, *second;    /* second NULL: one mistake */
     double error;               /* of the port's output against the result under it */
+    const struct node *at;      /* a layer before, which the port's file lacks; NULL: this one */
 };
 
 struct replay {
@@ -48,9 +49,9 @@ struct replay {
 
 /* Pairs are tried only when no single mistake fits. False when memory is short. */
 bool replay_run(const struct replay_case *c, struct replay *r, struct error *e);
-/* A trial made elsewhere (image_replay.h) joins the list; then all are put in order, and what
- * lies within the limit is named. */
-bool replay_add(struct replay *r, const struct convention *c, double error, struct error *e);
+/* A trial made elsewhere (image_replay.h, span_replay.h) joins the list; then all are put in
+ * order, and what reproduces the output is named, as above. */
+bool replay_add(struct replay *r, struct suspect s, struct error *e);
 void replay_rank(struct replay *r, double limit);
 void replay_free(struct replay *r);
 

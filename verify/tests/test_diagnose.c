@@ -95,6 +95,59 @@ static void a_model_with_one_mistake(void **state)
     planted("NAN", "levels.1.norm.0", "1 value is NaN or infinite, the first at [1,0,0,0]");
 }
 
+/* mine.h5 without the tensors that are no modules of most ports, as mine.npz. */
+static void drop_what_is_no_module(void)
+{
+    static const char *const dropped[] = {".dcn.core", ".dcn.softmax", ".residual1"};
+    char path[64];
+    snprintf(path, sizeof path, "%s/mine.h5", folder);
+    struct tensor_file *from = tensors_open(path, NULL);
+    snprintf(path, sizeof path, "%s/mine.npz", folder);
+    struct npz_file *to = npz_create(path, NULL);
+    assert_true(from && to);
+    for (int i = 0; i < tensors_count(from); i++) {
+        const struct tensor_info *t = tensors_info(from, i);
+        bool keep = true;
+        for (int k = 0; k < 3; k++)
+            keep = keep && !strstr(t->name, dropped[k]);
+        float *v = malloc((size_t)t->count * sizeof *v);
+        assert_true(tensors_read_f32(from, i, 0, t->count, v, NULL));
+        assert_true(!keep || npz_write_f32(to, t->name, t->rank, t->dim, v, NULL));
+        free(v);
+    }
+    tensors_close(from);
+    assert_true(npz_close(to, NULL));
+}
+
+/* A mistake in a layer that the port's file lacks is named from the next one it has. */
+static void in_a_layer_that_is_not_there(void **state)
+{
+    static const struct { const char *code, *layer, *seen_in; } list[] = {
+        {"XY01", "levels.2.blocks.1.dcn.core", "levels.2.blocks.1.dcn.output_proj"},
+        {"MK01", "levels.0.blocks.0.dcn.softmax", "levels.0.blocks.0.dcn.output_proj"},
+        {"BD01", "levels.3.blocks.0.dcn.core", "levels.3.blocks.0.dcn.output_proj"},
+        {"MO01", "levels.1.blocks.0.residual1", "levels.1.blocks.0.norm2.0"},
+    };
+    char says[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        assert_int_equal(command("run --golden datasets/goldens/pico.h5 --dump %s/mine.h5 --plant "
+                                 "%s@%s", folder, list[i].code, list[i].layer), 0);
+        drop_what_is_no_module();
+        assert_int_equal(command("diagnose datasets/goldens/pico.h5 %s/mine.npz", folder),
+                         EXIT_MISMATCH);
+        assert_memory_equal(strstr(output, "levels."), list[i].seen_in, strlen(list[i].seen_in));
+        snprintf(says, sizeof says, "\n%s  ", list[i].code);
+        assert_prints(says);
+        snprintf(says, sizeof says, "in %s, which MINE lacks", list[i].layer);
+        assert_prints(says);
+        assert_prints("note: MINE lacks levels.");
+    }
+    assert_int_equal(command("run --golden datasets/goldens/pico.h5 --dump %s/mine.h5", folder), 0);
+    drop_what_is_no_module();
+    assert_int_equal(command("diagnose datasets/goldens/pico.h5 %s/mine.npz", folder), EXIT_MATCH);
+}
+
 /* Where the norms stand, in each of the four ways to put a block together. */
 static void norms_in_another_place(void **state)
 {
@@ -264,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_model_with_one_mistake),
         cmocka_unit_test(norms_in_another_place),
         cmocka_unit_test(in_a_random_block),
+        cmocka_unit_test(in_a_layer_that_is_not_there),
         cmocka_unit_test(a_wrong_image),
         cmocka_unit_test(a_right_model),
         cmocka_unit_test(one_op_from_a_file),
