@@ -1,15 +1,12 @@
 /* A rehearsal in a child process. libhdf5 itself may crash or spin on a damaged
  * file (1.10.8 does); then the child dies, not the program. The child opens every
  * object and attribute that a reader could ask for. */
+#include "child.h"
 #include "h5_file.h"
 
-#include <errno.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { MOST_SECONDS = 30, READ_UP_TO = 64 << 20 };
@@ -62,43 +59,39 @@ static herr_t touch(hid_t root, const char *name, const H5O_info_t *info, void *
     return 0;
 }
 
-static void rehearse(const char *path)
+struct rehearsal {
+    const char *path;
+    bool listed;
+};
+
+static void rehearse(void *shared)
 {
-    const struct rlimit cpu = {MOST_SECONDS, MOST_SECONDS};
-    setrlimit(RLIMIT_CPU, &cpu);
-    const struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-    for (int s = 1; s < 32; s++)        /* die quietly, also under a sanitizer */
-        if (s == SIGSEGV || s == SIGBUS || s == SIGFPE || s == SIGABRT || s == SIGILL)
-            signal(s, SIG_DFL);
+    struct rehearsal *r = shared;
     if (!freopen("/dev/null", "w", stderr))
         close(STDERR_FILENO);           /* a root without /dev */
     /* libhdf5 frees pointers it never set when a group's links cannot be decoded: with
      * memory that is not zero by luck, it fails here and not later in the parent. */
     mallopt(M_PERTURB, 0xA5);
-    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    bool ok = file < 0          /* h5_open() has the words for that */
-           || H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, touch, NULL, H5O_INFO_BASIC) >= 0;
-    _exit(ok ? EXIT_MATCH : EXIT_BAD_FILE);
+    hid_t file = H5Fopen(r->path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    r->listed = file < 0        /* h5_open() has the words for that */
+             || H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, touch, NULL, H5O_INFO_BASIC) >= 0;
 }
 
 bool h5_survives(const char *path, struct error *e)
 {
-    int status = 0;
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0)
-        rehearse(path);
-    pid_t ended = -1;
-    while (child > 0 && (ended = waitpid(child, &status, 0)) < 0 && errno == EINTR)
-        ;                               /* a timer of the program's may interrupt */
-    if (ended < 0)
-        return fail(e, EXIT_USAGE, "%s: no process to try the file in", path);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_MATCH)
-        return true;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_BAD_FILE)
-        return fail(e, EXIT_BAD_FILE, "%s: damaged: its objects cannot be listed", path);
-    return fail(e, EXIT_BAD_FILE, "%s: damaged: the HDF5 library %s on it", path,
-                WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU ? "does not come to an end"
-                                                                   : "crashes");
+    const struct child_limits limits = {.cpu_seconds = MOST_SECONDS};
+    char how[160] = "could not be started: out of memory";
+    struct rehearsal *r = child_memory(sizeof *r);
+    enum child_end end = CHILD_NOT_STARTED;
+    if (r) {
+        r->path = path;
+        end = child_run(rehearse, r, &limits, how, sizeof how);
+    }
+    const bool listed = end == CHILD_DONE && r->listed;
+    child_memory_free(r, sizeof *r);
+    if (end == CHILD_NOT_STARTED)
+        return fail(e, EXIT_USAGE, "%s: the process to try the file in %s", path, how);
+    if (end == CHILD_DIED)
+        return fail(e, EXIT_BAD_FILE, "%s: damaged: the HDF5 library %s", path, how);
+    return listed || fail(e, EXIT_BAD_FILE, "%s: damaged: its objects cannot be listed", path);
 }

@@ -1,11 +1,12 @@
 #include "plugin_load.h"
-#include "child.h"
+
+#include "datasets/child.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { LOAD_SECONDS = 30 };
+static const struct child_limits limits = {.seconds = 30};
 
 /* What the child that tries to load it reports back. */
 struct probe {
@@ -60,7 +61,7 @@ static bool probe_library(const char *path, struct plugin *p, struct error *e)
     if (!probe)
         return fail(e, EXIT_USAGE, "out of memory");
     snprintf(probe->path, sizeof probe->path, "%s", path);
-    bool ok = child_run(load, probe, LOAD_SECONDS, how, sizeof how)
+    bool ok = child_run(load, probe, &limits, how, sizeof how) == CHILD_DONE
             ? probe_says(probe, path, e)
             : fail(e, EXIT_BAD_FILE, "%s: the process that loaded it %s", path, how);
     memcpy(p->name, probe->name, sizeof p->name);

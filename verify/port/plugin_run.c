@@ -1,6 +1,6 @@
 #include "plugin_run.h"
-#include "child.h"
 
+#include "datasets/child.h"
 #include "opt/plan.h"
 #include "opt/trainer.h"
 #include "verify/bench/clock.h"
@@ -10,8 +10,9 @@
 #include <string.h>
 
 /* GUARD values before and after every array: a write there is a bug even where it does not
- * crash. PATIENCE: seconds until a call counts as hanging. */
-enum { GUARD = 64, MOST_REPEATS = 200, LEAST_REPEATS = 3, PATIENCE = 60 };
+ * crash. patience: until a call counts as hanging. */
+enum { GUARD = 64, MOST_REPEATS = 200, LEAST_REPEATS = 3 };
+static const struct child_limits patience = {.seconds = 60};
 static const uint32_t guard_bits = 0x7fd1e5a7;          /* a NaN nobody computes */
 
 struct shared {
@@ -224,7 +225,7 @@ static double seconds_of(struct work *w, void (*run)(void *))
 {
     char how[200];
     *w->shared = (struct shared){0};
-    return child_run(run, w, PATIENCE, how, sizeof how) && w->shared->measured
+    return child_run(run, w, &patience, how, sizeof how) == CHILD_DONE && w->shared->measured
          ? w->shared->seconds : 0;
 }
 
@@ -240,7 +241,7 @@ bool plugin_run(const struct plugin_trial *t, struct plugin_result *r, struct er
         return false;
     struct work w = {.trial = t, .result = r, .shared = r->memory};
     *w.shared = (struct shared){0};
-    if (!child_run(run_plugin, &w, PATIENCE, r->how, sizeof r->how))
+    if (child_run(run_plugin, &w, &patience, r->how, sizeof r->how) != CHILD_DONE)
         r->outcome = PLUGIN_BROKEN;
     else if (w.shared->answer)
         r->outcome = PLUGIN_DECLINED;

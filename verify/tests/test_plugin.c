@@ -1,6 +1,6 @@
 /* verify --plugin: a right plug-in passes, every planted mistake is found, whatever crashes
  * or is no plug-in ends in a sentence. */
-#include "verify/port/child.h"
+#include "datasets/child.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,7 +60,7 @@ static void mistakes_are_found(void **state)
         {"", " 0 failed"}, {"pairs swapped", "FAIL dcnv3 n2h6w7g4c4k3x3p1x1rc forward, output"},
         {"slightly off", "FAIL"}, {"NaN", "NaN or Inf at value"},
         {"crash", "the plug-in was killed by signal 11 (Segmentation fault)"},
-        {"exit", "the plug-in ended the process with exit code 0"},
+        {"exit", "the plug-in ended with exit code 0"},
         {"overrun", "wrote outside of output, behind the array"},
         {"underrun", "wrote outside of output, in front of the array"},
     };
@@ -131,13 +131,14 @@ static void children_are_watched(void **state)
 {
     char how[128];
     int *shared = child_memory(sizeof *shared), own = 0;
+    const struct child_limits ten = {.seconds = 10}, one = {.seconds = 1};
     (void)state;
     assert_non_null(shared);
-    assert_true(child_run(write_seven, shared, 10, how, sizeof how));
-    assert_true(child_run(write_seven, &own, 10, how, sizeof how));
+    assert_true(child_run(write_seven, shared, &ten, how, sizeof how) == CHILD_DONE);
+    assert_true(child_run(write_seven, &own, &ten, how, sizeof how) == CHILD_DONE);
     assert_int_equal(*shared, 7);
     assert_int_equal(own, 0);
-    assert_false(child_run(sleep_on, NULL, 1, how, sizeof how));
+    assert_true(child_run(sleep_on, NULL, &one, how, sizeof how) == CHILD_DIED);
     assert_string_equal(how, "did not finish within 1 s");
     child_memory_free(shared, sizeof *shared);
 }

@@ -57,7 +57,7 @@ static int refuse(void *context, struct error *e)
 }
 
 static void must_be_blamed(int (*work)(void *, struct error *), void *context,
-                           struct sandbox_limits limits, const char *why)
+                           struct child_limits limits, const char *why)
 {
     struct error e = {0};
     assert_int_equal(sandbox_run(work, context, &limits, "x.h5", &e), EXIT_BAD_FILE);
@@ -70,12 +70,12 @@ static void must_be_blamed(int (*work)(void *, struct error *), void *context,
 static void crashes(void **state)
 {
     (void)state;
-    must_be_blamed(crash, &(int){SIGSEGV}, sandbox_usual, "crashed");
-    must_be_blamed(crash, &(int){SIGABRT}, sandbox_usual, "crashed");
-    must_be_blamed(crash, &(int){SIGFPE}, sandbox_usual, "crashed");
-    must_be_blamed(crash, &(int){SIGKILL}, sandbox_usual, "killed");
-    must_be_blamed(leave, NULL, sandbox_usual, "without a word");
-    must_be_blamed(spin, NULL, (struct sandbox_limits){0, 1}, "more than 1 seconds");
+    must_be_blamed(crash, &(int){SIGSEGV}, sandbox_usual, "killed by signal 11");
+    must_be_blamed(crash, &(int){SIGABRT}, sandbox_usual, "killed by signal 6");
+    must_be_blamed(crash, &(int){SIGFPE}, sandbox_usual, "killed by signal 8");
+    must_be_blamed(crash, &(int){SIGKILL}, sandbox_usual, "killed by signal 9");
+    must_be_blamed(leave, NULL, sandbox_usual, "ended with exit code 0");
+    must_be_blamed(spin, NULL, (struct child_limits){.cpu_seconds = 1}, "within 1 s of CPU");
 }
 
 static void memory_limit(void **state)
@@ -85,7 +85,7 @@ static void memory_limit(void **state)
 #ifdef __SANITIZE_ADDRESS__
     skip();                             /* which reserves more than any limit */
 #endif
-    const struct sandbox_limits little = {(int64_t)1 << 29, 0}, much = {0, 0};
+    const struct child_limits little = {.memory = (int64_t)1 << 29}, much = {0};
     assert_int_equal(sandbox_run(take_memory, NULL, &little, "x.h5", &e), EXIT_BAD_FILE);
     e.text[0] = 0;
     assert_int_equal(sandbox_run(take_memory, NULL, &much, "x.h5", &e), EXIT_MATCH);
