@@ -111,6 +111,21 @@ bool config_read(struct h5_file *f, const char *path, struct internimage_config 
     return false;
 }
 
+void config_numbers(const struct internimage_config *c, struct config_number to[CONFIG_NUMBERS])
+{
+    const struct config_number all[CONFIG_NUMBERS] = {
+        {"config.channels", c->channels}, {"config.kernel_size", c->kernel_size},
+        {"config.dw_kernel_size", c->dw_kernel_size}, {"config.layer_scale", c->layer_scale},
+        {"config.post_norm", c->post_norm}, {"config.res_post_norm", c->res_post_norm},
+        {"config.center_feature_scale", c->center_feature_scale},
+        {"config.remove_center", c->remove_center}, {"config.clip_projector", c->clip_projector},
+        {"config.clip_dim", c->clip_dim}, {"config.clip_heads", c->clip_heads},
+        {"config.clip_out", c->clip_out}, {"config.num_classes", c->num_classes},
+        {"config.image_size", c->image_size},
+    };
+    memcpy(to, all, sizeof all);
+}
+
 bool param_read(struct h5_file *f, const char *group, const struct param *p, float *out,
                 struct error *e)
 {

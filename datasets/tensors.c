@@ -261,38 +261,36 @@ static bool check_range(struct tensor_file *f, int index, int64_t first, int64_t
     return true;
 }
 
-bool tensors_read_f64(struct tensor_file *f, int index, int64_t first, int64_t count, double *out,
-                      struct error *e)
+/* As doubles or floats, converted piece by piece. */
+static bool read_as(enum tensor_type as, struct tensor_file *f, int index, int64_t first,
+                    int64_t count, void *out, struct error *e)
 {
     if (!check_range(f, index, first, count, e))
         return false;
     enum tensor_type type = f->info[index].type;
-    if (type == TENSOR_F64)
+    if (type == as)
         return !count || f->format->read(f, index, first, count, out, e);
     int64_t most = SCRATCH / (int64_t)types[type].size;
     for (int64_t done = 0, n; done < count; done += n) {
         n = count - done < most ? count - done : most;
         if (!f->format->read(f, index, first + done, n, f->scratch, e))
             return false;
-        convert_f64(type, f->scratch, n, out + done);
+        if (as == TENSOR_F64)
+            convert_f64(type, f->scratch, n, (double *)out + done);
+        else
+            convert_f32(type, f->scratch, n, (float *)out + done);
     }
     return true;
+}
+
+bool tensors_read_f64(struct tensor_file *f, int index, int64_t first, int64_t count, double *out,
+                      struct error *e)
+{
+    return read_as(TENSOR_F64, f, index, first, count, out, e);
 }
 
 bool tensors_read_f32(struct tensor_file *f, int index, int64_t first, int64_t count, float *out,
                       struct error *e)
 {
-    if (!check_range(f, index, first, count, e))
-        return false;
-    enum tensor_type type = f->info[index].type;
-    if (type == TENSOR_F32)
-        return !count || f->format->read(f, index, first, count, out, e);
-    int64_t most = SCRATCH / (int64_t)types[type].size;
-    for (int64_t done = 0, n; done < count; done += n) {
-        n = count - done < most ? count - done : most;
-        if (!f->format->read(f, index, first + done, n, f->scratch, e))
-            return false;
-        convert_f32(type, f->scratch, n, out + done);
-    }
-    return true;
+    return read_as(TENSOR_F32, f, index, first, count, out, e);
 }

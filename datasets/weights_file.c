@@ -67,24 +67,17 @@ static bool write_with(write_function *write, const char *path, const struct int
                        const struct graph *g, float *const *values, struct error *e)
 {
     struct h5_file *f = h5_create(path, e);
-    const struct { const char *name; int value; } number[] = {
-        {"version", 1}, {"config.channels", c->channels}, {"config.kernel_size", c->kernel_size},
-        {"config.dw_kernel_size", c->dw_kernel_size}, {"config.layer_scale", c->layer_scale},
-        {"config.post_norm", c->post_norm}, {"config.res_post_norm", c->res_post_norm},
-        {"config.center_feature_scale", c->center_feature_scale},
-        {"config.remove_center", c->remove_center}, {"config.clip_projector", c->clip_projector},
-        {"config.clip_dim", c->clip_dim}, {"config.clip_heads", c->clip_heads},
-        {"config.clip_out", c->clip_out}, {"config.num_classes", c->num_classes},
-        {"config.image_size", c->image_size},
-    };
+    struct config_number number[CONFIG_NUMBERS];
+    config_numbers(c, number);
     bool ok = f && h5_write_attr_string(f, "format", "internimage-weights", e)
+           && h5_write_attr_int(f, "version", 1, e)
            && h5_write_attr_double(f, "config.mlp_ratio", c->mlp_ratio, e)
            && h5_write_attr_double(f, "config.offset_scale", c->offset_scale, e)
            && write_list(f, "config.depths", c->depths, LEVELS, e)
            && write_list(f, "config.groups", c->groups, LEVELS, e)
            && write_list(f, "config.level2_post_norm", c->post_norm_ids, c->post_norms, e)
            && write_ablations(f, c, e);
-    for (size_t i = 0; ok && i < sizeof number / sizeof *number; i++)
+    for (int i = 0; ok && i < CONFIG_NUMBERS; i++)
         ok = h5_write_attr_int(f, number[i].name, number[i].value, e);
     for (int i = 0; ok && i < g->params; i++)
         ok = write(f, "", g->param[i].key, g->param[i].shape.rank, g->param[i].shape.dim, values[i],

@@ -1,6 +1,7 @@
 /* Writing the suite. */
 #include "vectors.h"
 
+#include "datasets/config_file.h"
 #include "ref/weights.h"
 
 #include <errno.h>
@@ -42,16 +43,9 @@ static bool write_attributes(struct vector_file *f, const struct node *n, struct
 static bool write_config(struct vector_file *f, const struct internimage_config *c,
                          struct error *e)
 {
-    const struct { const char *name; int value; } number[] = {
-        {"config.channels", c->channels}, {"config.kernel_size", c->kernel_size},
-        {"config.dw_kernel_size", c->dw_kernel_size}, {"config.layer_scale", c->layer_scale},
-        {"config.post_norm", c->post_norm}, {"config.res_post_norm", c->res_post_norm},
-        {"config.center_feature_scale", c->center_feature_scale},
-        {"config.remove_center", c->remove_center}, {"config.clip_projector", c->clip_projector},
-        {"config.clip_dim", c->clip_dim}, {"config.clip_heads", c->clip_heads},
-        {"config.clip_out", c->clip_out}, {"config.num_classes", c->num_classes},
-    };
-    for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+    struct config_number number[CONFIG_NUMBERS];
+    config_numbers(c, number);
+    for (int i = 0; i < CONFIG_NUMBERS; i++)
         if (!vector_attr_int(f, number[i].name, number[i].value, e))
             return false;
     return vector_attr_double(f, "config.mlp_ratio", c->mlp_ratio, e)
