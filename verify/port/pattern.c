@@ -142,14 +142,17 @@ struct pattern pattern_of(const struct node *n, const double *output, const doub
     const struct view v = view_of(n);
     const int64_t count = shape_count(&n->shape);
     double square = 0;
+    int64_t zeros = 0;
     for (int64_t i = 0; i < count; i++) {
+        zeros += output[i] == 0;
         if (isfinite(output[i]) || !isfinite(right[i]))
             square += isfinite(right[i]) ? right[i] * right[i] : 0;
         else if (p.bad++ == 0)
             p.bad_at = i;
     }
     double allowed = 8 * limit * sqrt(square / (double)count);
-    if (p.bad)
+    p.zero = zeros == count && square > 0;
+    if (p.bad || p.zero)
         return p;
     find_affine(&p, count, output, right, limit);
     find_region(&p, &v, output, right, allowed);
@@ -178,6 +181,8 @@ const char *pattern_text(const struct node *n, const struct pattern *p, char *bu
             index_text(&n->shape, p->bad_at, index, sizeof index));
         return buffer;
     }
+    if (p->zero)
+        SAY("Every value is zero: was the output ever written?");
     if (p->factor)
         SAY("The output is the right one times %.9g. ", p->factor);
     if (p->constant)

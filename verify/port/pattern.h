@@ -10,6 +10,7 @@
 
 struct pattern {
     int64_t bad, bad_at;        /* values not finite where they should be, the first of them */
+    bool zero;                  /* all of the output is zero where little of it should be */
     double factor;              /* output = factor * right, or 0 */
     double constant;            /* output = right + constant, or 0 */
     bool per_channel;           /* output = right + a constant per channel */

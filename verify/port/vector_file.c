@@ -74,7 +74,8 @@ static bool npz_numbers(struct vector_file *f, const char *name, const double *v
 {
     char path[600];
     const int64_t dim = count;
-    return npz_write_f64(f->npz, join(path, sizeof path, f->group, "attr", name), 1, &dim, value, e);
+    return npz_write_f64(f->npz, join(path, sizeof path, f->group, "attr", name), 1, &dim, value,
+                         e);
 }
 
 bool vector_attr_ints(struct vector_file *f, const char *name, const int *value, int count,

@@ -126,8 +126,10 @@ static bool read_gradients(struct reader *r, struct vector_case *c, const char *
         char key[64];
         snprintf(key, sizeof key, "grad/%.50s", k < 0 ? n->in[i]->name : g->param[at].key + 3);
         const struct metrics m = k < 0
-            ? measure32(shape_count(s), c->pair.r32->d_value[at], c->pair.r64->d_value[at], NULL, NULL)
-            : measure32(shape_count(s), c->pair.r32->d_param[at], c->pair.r64->d_param[at], NULL, NULL);
+            ? measure32(shape_count(s), c->pair.r32->d_value[at], c->pair.r64->d_value[at], NULL,
+                        NULL)
+            : measure32(shape_count(s), c->pair.r32->d_param[at], c->pair.r64->d_param[at], NULL,
+                        NULL);
         ok = read_check(r, &c->gradient[c->gradients], &c->gradients, prefix, key, i, s, m.rel_rms);
     }
     return ok;

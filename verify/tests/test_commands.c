@@ -179,6 +179,7 @@ static void diagnose_says(void **state)
         {"diagnose @/op.npz --pad 1 --groups 2", 5, "next: look at this layer's code"},
         {"diagnose " PICO " @/zero.npz", 5, "head has another shape than it should"},
         {"diagnose " PICO " @/nan.npz", 1, "20 values are NaN or infinite"},
+        {"diagnose " PICO " @/mine.npz", 5, "Every value is zero: was the output ever written?"},
         {"diagnose " PICO " @/mine.npz --layer tail", 2, "the model has no layer 'tail'"},
         {"diagnose " PICO " @/mine.npz --layer pool", 5, "does not hold all of pool"},
         {"explain XX01", 2, "there is no mistake 'XX01'"},
