@@ -60,6 +60,9 @@ static void print_unknown(const struct replay *r, double limit, bool image)
                "bits than\nthey need (PyTorch's DCNv3 through grid_sample loses 1e-5 on large "
                "images)\n");
     printf("none of %d mistakes and %d pairs of them reproduces it\n", r->tried, r->pairs);
+    if (!isfinite(r->error))
+        printf("the right result is NaN or infinite where this is not: so is what goes in, then; give "
+               "finite\nvalues to learn more (internimage inspect counts them)\n");
     for (int i = 0; i < r->count && i < NEAREST; i++)
         printf("%s %s, off by %.2g (as it should be: %.2g)\n", i ? "     " : "near:",
                suspect_text(&r->item[i], text, sizeof text), r->item[i].error, r->error);

@@ -90,8 +90,9 @@ static void write_one(const char *name, const char *tensor, int64_t batch, float
     assert_true(npz_write_f32(f, tensor, 2, dim, v, NULL) && npz_close(f, NULL));
 }
 
-/* A DCNv3 call of two groups, kernel 3, pad 1; channels of the offset as given. */
-static void write_op(const char *name, int64_t offsets, bool output_too)
+/* A DCNv3 call of two groups, kernel 3, pad 1; channels of the offset and one value of the input
+ * as given. */
+static void write_op(const char *name, int64_t offsets, bool output_too, float first)
 {
     const struct { const char *name; int64_t channels; } tensor[] = {
         {"input", 4}, {"offset", offsets}, {"mask", 18}, {"output", 4},
@@ -102,6 +103,7 @@ static void write_op(const char *name, int64_t offsets, bool output_too)
         const int64_t dim[] = {1, 2, 3, tensor[i].channels};
         for (int k = 0; k < 2 * 3 * 40; k++)
             v[k] = sinf((float)(k + 100 * i));
+        v[7] = i == 0 ? first : v[7];
         assert_true(npz_write_f32(f, tensor[i].name, 4, dim, v, NULL));
     }
     assert_true(npz_close(f, NULL));
@@ -120,9 +122,10 @@ static int files_new(void **state)
     write_one("zero.npz", "head", 0, 0);
     write_one("nan.npz", "head", 2, NAN);
     write_one("tail.npz", "tail", 2, 0);
-    write_op("op.npz", 36, true);
-    write_op("half_op.npz", 36, false);
-    write_op("odd_op.npz", 35, true);
+    write_op("op.npz", 36, true, 1);
+    write_op("half_op.npz", 36, false, 1);
+    write_op("odd_op.npz", 35, true, 1);
+    write_op("nan_op.npz", 36, true, NAN);
     return npz_close(npz_create(in_folder("empty.npz"), NULL), NULL) ? 0 : -1;
 }
 
@@ -177,6 +180,7 @@ static void diagnose_says(void **state)
         {"diagnose @/op.npz --kernel 0", 3, "kernel 0x0 stride 1x1 pad 0x0 dilation 1x1 makes no"},
         {"diagnose @/op.npz --kernel three", 2, "kernel must be one number or two"},
         {"diagnose @/op.npz --pad 1 --groups 2", 5, "next: look at this layer's code"},
+        {"diagnose @/nan_op.npz --pad 1 --groups 2", 5, "so is what goes in, then"},
         {"diagnose " PICO " @/zero.npz", 5, "head has another shape than it should"},
         {"diagnose " PICO " @/nan.npz", 1, "20 values are NaN or infinite"},
         {"diagnose " PICO " @/mine.npz", 5, "Every value is zero: was the output ever written?"},
