@@ -279,7 +279,10 @@ $(BUILD)/fuzz_%: verify/fuzz/fuzz_%.c verify/fuzz/fuzz.c $(REF_OBJ) $(DATA_OBJ)
 # The plots of results/ from the records beside them (results/measure makes those anew).
 PLOTS := sizes batches variants roofline errors history
 BANDWIDTH = $(shell sed -n 's/^1 thread.*read \([0-9.]*\) GB.*/\1/p' results/machine.txt)
-plots: $(PLOTS:%=results/%.png)
+plots: $(PLOTS:%=results/%.png) results/ablations.png
+results/ablations.png: results/ablations.jsonl docs/ablations.gp $(PROGRAM)
+	$(PROGRAM) ablate --plot --data fashion-mnist --out $< >$(BUILD)/ablations
+	gnuplot -e "data='$(BUILD)/ablations'; out='$@'" docs/ablations.gp
 $(BUILD)/plots/%: results/%.json results/columns
 	@mkdir -p $(@D)
 	results/columns $(filter %.json,$^) >$@

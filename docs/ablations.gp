@@ -1,5 +1,5 @@
 # Accuracy of every ablation with the range of its seeds, and how it was reached. `make
-# analyses` runs this with data='file' out='file.png'; the file is `internimage ablate --plot`.
+# plots` runs this with data='file' out='file.png'; the file is `internimage ablate --plot`.
 set terminal pngcairo size 1150,520 font "sans,11" background "white"
 set output out
 set multiplot layout 1,2
