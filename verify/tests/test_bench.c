@@ -143,7 +143,7 @@ static void records(void **state)
     char against[256];
     (void)state;
     snprintf(against, sizeof against, CASE "--rounds 3 --json --against %s", record);
-    json_of(CASE "--rounds 3 --json");
+    cJSON_Delete(json_of(CASE "--rounds 3 --json"));
     char *good = strdup(output);
     write_record(good);
     const int code = command(against);  /* three rounds of nothing: anything but an error */
@@ -160,7 +160,8 @@ static void records(void **state)
     strcpy(output, good);
     edited("\"benchmarks\"", "\"other\"");
     assert_int_equal(command(against), EXIT_BAD_FILE);
-    json_of("bench --filter op/softmax --size 5x5 --batch 1 --threads 1 --isa generic --seconds 0 --json");
+    cJSON_Delete(json_of("bench --filter op/softmax --size 5x5 --batch 1 --threads 1 --isa generic "
+                         "--seconds 0 --json"));
     write_record(output);               /* neither the case nor rounds */
     assert_int_equal(command(against), EXIT_INCONCLUSIVE);
     free(good);
