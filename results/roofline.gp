@@ -18,4 +18,4 @@ plot roof(x) lc rgb "#000000" lw 2 title sprintf("roof: %.0f GFLOP/s, %.1f GB/s 
      data using ($11*1e9/$12):7 with points ls 1 title "ours: ops at 56, 28, 14 and DCNv2 layers", \
      data using ($11*1e9/$12):7:(named(strcol(1), $2)) with labels noenhanced font "sans,9" offset 0,0.9 notitle, \
      for [i = 1:have_rivals] rivals using 2:3 with points lc rgb "#555555" pt 6 ps 1.4 lw 2 \
-         title "DCNv2 layers of ONNX Runtime, OpenVINO, torchvision"
+         title "DCNv2 layers of ONNX Runtime, ncnn, torchvision"
