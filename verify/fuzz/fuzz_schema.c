@@ -152,8 +152,10 @@ static void edit_dataset(hid_t file, struct choices *c)
     const char *name = PICK(c, objects);
     int rank = (int)(next(c) % 12);
     hsize_t dim[12], count = 1;
-    for (int i = 0; i < rank; i++)
-        count *= dim[i] = (hsize_t)number(c);
+    for (int i = 0; i < rank; i++) {
+        dim[i] = (hsize_t)number(c);
+        count = dim[i] && count >= 1024 / dim[i] ? 1024 : count * dim[i];   /* or more */
+    }
     hid_t type = any_type(c), plist = any_layout(c, rank), links = H5Pcreate(H5P_LINK_CREATE);
     hid_t space = rank < 11 ? H5Screate_simple(rank, dim, NULL) : H5Screate(H5S_NULL);
     H5Pset_create_intermediate_group(links, 1);
