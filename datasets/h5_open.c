@@ -48,8 +48,10 @@ static struct h5_file *new_file(const char *path, struct error *e)
 struct h5_file *h5_open(const char *path, struct error *e)
 {
     struct stat s;
-    if (stat(path, &s) != 0 || !S_ISREG(s.st_mode)) {
-        fail(e, EXIT_BAD_FILE, "%s: there is no such file", path);
+    const bool there = stat(path, &s) == 0;
+    if (!there || !S_ISREG(s.st_mode)) {
+        fail(e, EXIT_BAD_FILE, "%s: %s", path, there ? "not a regular file"
+                                                     : "there is no such file");
         return NULL;
     }
     struct h5_file *f = !rehearsal || h5_survives(path, e) ? new_file(path, e) : NULL;

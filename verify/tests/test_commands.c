@@ -155,6 +155,7 @@ static void compare_says(void **state)
         {"compare " PICO " @/zero.npz", 1, "\n1 layers: 0 passed, 1 failed, 1 of them by"},
         {"compare " PICO " @/nan.npz", 1, "NaN or Inf disagree at 20 places"},
         {"compare " PICO " @/mine.npz --dtype fp8", 2, "--dtype is fp32, fp16 or bf16, not 'fp8'"},
+        {"compare @ @/mine.npz", 3, ": not a regular file"},
         {"compare " PICO " @/mine.npz --map @/nowhere", 3, "/nowhere: No such file or directory"},
         {"compare " PICO " @/mine.npz --map @", 3, ": Is a directory"},
         {"compare " PICO " @/mine.npz --map @/empty", 3, "there is no line 'graph_name = "},
