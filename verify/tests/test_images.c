@@ -1,5 +1,6 @@
 /* Image sets from files that lie: each is refused with EXIT_BAD_FILE and a sentence that
- * names the file and what is wrong; the same file without the lie is read. */
+ * names the file and what is wrong; the same file without the lie is read. And what crop,
+ * flip and scaling make of an image. */
 #include "datasets/images.h"
 
 #include <setjmp.h>
@@ -161,6 +162,59 @@ static void packs(void **state)
     expect(pack(H5T_NATIVE_UINT8, nchw, H5T_NATIVE_INT64, 0, NULL), false, "no labels");
 }
 
+/* Grey images whose values come out of image_view() as they went in. */
+static struct image_set plain_set(int height, int width)
+{
+    const float unit = 1.0f / 255;
+    return (struct image_set){.channels = 1, .height = height, .width = width,
+                              .deviation = {unit, unit, unit}};
+}
+
+/* A moved image in two steps: shifted into zeros, then mirrored. */
+static void moved_and_mirrored(void **state)
+{
+    enum { H = 3, W = 4 };
+    const unsigned char pixel[H * W] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    const struct image_set s = plain_set(H, W);
+    const struct view v = {.pad = 1, .flip = true};
+    bool seen[3][3][2] = {{{false}}};
+    (void)state;
+    for (uint64_t i = 0; i < 3 * 3 * 2 * 8; i++) {
+        const uint64_t random = i % 3 | (i / 3 % 3) << 20 | (i / 9 % 2) << 40 | (i / 18) << 22;
+        const int dy = (int)(random % 3) - 1, dx = (int)((random >> 20) % 3) - 1;
+        const int flip = random >> 40 & 1;
+        float shifted[H][W] = {{0}}, out[3][H][W];
+        for (int y = 0; y < H; y++)
+            for (int x = 0; x < W; x++)
+                if (y - dy >= 0 && y - dy < H && x - dx >= 0 && x - dx < W)
+                    shifted[y - dy][x - dx] = pixel[y * W + x];
+        image_view(&s, &v, pixel, random, out[0][0]);
+        for (int c = 0; c < 3; c++)
+            for (int y = 0; y < H; y++)
+                for (int x = 0; x < W; x++) {
+                    const float expected = shifted[y][flip ? W - 1 - x : x];
+                    assert_float_equal(out[c][y][x], expected, 1e-4);
+                }
+        seen[dy + 1][dx + 1][flip] = true;
+    }
+    for (int i = 0; i < 18; i++)
+        assert_true((&seen[0][0][0])[i]);
+}
+
+/* Twice the size, half-pixel centres: a quarter and three quarters of the way, ends repeated. */
+static void scaled(void **state)
+{
+    const unsigned char pixel[4] = {0, 40, 80, 120};
+    const float expected[16] = {0,  10, 30,  40,  20, 30, 50,  60,
+                                60, 70, 90, 100,  80, 90, 110, 120};
+    const struct image_set s = plain_set(2, 2);
+    float out[3 * 16];
+    (void)state;
+    image_view(&s, &(struct view){.size = 4}, pixel, 0, out);
+    for (int i = 0; i < 48; i++)
+        assert_float_equal(out[i], expected[i % 16], 1e-4);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -181,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idx_files), cmocka_unit_test(cifar_files), cmocka_unit_test(packs),
+        cmocka_unit_test(moved_and_mirrored), cmocka_unit_test(scaled),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
